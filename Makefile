@@ -1,0 +1,43 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+
+PYTHON ?= python3
+VENV ?= .venv
+# The exact set of versions the project was tested with: make test CONSTRAINTS=constraints.txt
+CONSTRAINTS ?=
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+DEMO := demo
+
+.PHONY: help demo test test-slow lint bench wheel-check clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+$(BIN)/reproduce: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install $(if $(CONSTRAINTS),-c $(CONSTRAINTS)) -e .
+	@touch $@
+
+$(VENV)/tested: $(BIN)/reproduce
+	$(PIP) install $(if $(CONSTRAINTS),-c $(CONSTRAINTS)) -e '.[dev]'
+	@touch $@
+
+demo: $(BIN)/reproduce  ## Table 1 on embedded synthetic images, with an HTML report
+	$(BIN)/reproduce table1 --preset demo --data-root $(DEMO)/data --store $(DEMO)/store --out $(DEMO)/report
+
+test: $(VENV)/tested  ## The test suite
+	$(BIN)/python -m pytest -m 'not slow'
+
+test-slow: $(VENV)/tested  ## The tests that take minutes
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/tested  ## ruff and pyright
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+bench: $(VENV)/tested  ## Benchmarks: ratios measured in one run
+	$(BIN)/python tests/benchmarks/bench_metrics.py
+
+clean:  ## Remove what make made
+	rm -rf $(VENV) $(DEMO) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
