@@ -1,0 +1,23 @@
+"""Plan cells, run them, keep their results.
+
+How data walks through this room: a `grid.Grid` (names and numbers) becomes a `plan.Plan` (cells
+with images and keys), an `engine` runs the cells without a result through `run.run_cell`, and the
+`store.Store` keeps what came out; `frames` reads it back as one tidy pandas frame.
+
+Glossary
+--------
+nominal, anomalous
+    Without and with a defect, by the official label.
+contamination, label noise
+    Share of the training images that are anomalous but labelled nominal.
+cell
+    One method, trained and tested on one category at one noise level with one seed.
+target
+    A published table or figure.
+reported, achieved
+    Printed in the paper; measured here.
+protocol
+    How label noise is drawn and what is left to test on.
+preset
+    The paper's settings, or documented reductions of them.
+"""

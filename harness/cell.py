@@ -1,0 +1,94 @@
+"""A cell: the smallest unit of work, and the key that identifies its result.
+
+One cell = one method with its settings, trained and tested on one category at one noise level with
+one seed. Machine, engine, worker count and paths never enter the key; the content of everything
+the result depends on does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+SCHEMA = 1
+
+
+def canonical_json(value: Any) -> str:
+    """Serialise to the one JSON text that equal values share (sorted keys, no NaN)."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """What is asked for, in names and numbers.
+
+    Attributes
+    ----------
+    dataset, category
+        Registered dataset and its category.
+    noise
+        Label-noise level in percent, e.g. 10.
+    protocol
+        Noise protocol with its version and parameters, e.g. ``"fixed-test/1:total=100"``.
+    seed
+        Index of the repetition, from 0.
+    method
+        Registered method name.
+    settings
+        Canonical JSON of the method's settings.
+    backbone
+        Full backbone name with its weights' tag, or ``"none"``.
+    image_size
+        Side of the square input and of the evaluated maps, in pixels.
+    evaluation
+        Version of the evaluation protocol (metrics, threshold rule, smoothing).
+    """
+
+    dataset: str
+    category: str
+    noise: float
+    protocol: str
+    seed: int
+    method: str
+    settings: str
+    backbone: str
+    image_size: int
+    evaluation: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields as plain values."""
+        return asdict(self)
+
+    def label(self) -> str:
+        """Return a short human name: ``differnet/mvtec_ad/bottle/noise10/seed0``."""
+        noise = f"{self.noise:g}"
+        return f"{self.method}/{self.dataset}/{self.category}/noise{noise}/seed{self.seed}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """A cell together with the content hashes of what its result depends on.
+
+    Attributes
+    ----------
+    cell
+        The cell.
+    hashes
+        ``images`` (training and test list with image and mask hashes), ``weights``, ``method``
+        (source) and whatever else a result depends on; name → hexadecimal sha256.
+    """
+
+    cell: Cell
+    hashes: Mapping[str, str]
+
+    def document(self) -> dict[str, Any]:
+        """Return the JSON document that the key is the hash of."""
+        return {"schema": SCHEMA, "cell": self.cell.as_dict(), "hashes": dict(self.hashes)}
+
+    @property
+    def key(self) -> str:
+        """Return the hexadecimal sha256 of the canonical JSON document."""
+        return hashlib.sha256(canonical_json(self.document()).encode()).hexdigest()

@@ -1,0 +1,142 @@
+"""The command line, and the one place that sees all five rooms.
+
+Commands are loaded when they are called: ``reproduce --help`` imports neither torch nor pandas.
+Any published target is a command too: ``reproduce table1``, ``reproduce rad/table1``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from ..datasets.errors import AdreproError, UnknownNameError
+
+# name → (module:attribute, one line of help)
+COMMANDS: dict[str, tuple[str, str]] = {
+    "data": ("data:command", "List, scan, verify and fetch datasets."),
+    "explain": ("inspect:explain", "Show a finished cell down to its image hashes."),
+    "export": ("inspect:export", "Write all results of a store as CSV or Parquet."),
+    "methods": (
+        "methods:command",
+        "List methods, check one against the contract, start a new one.",
+    ),
+    "plan": ("run:plan", "Show what a target would run, and whether the data can give it."),
+    "run": ("run:run", "Run any grid of methods, datasets, noise levels and seeds."),
+    "status": ("inspect:status", "Count finished, failed and pending cells."),
+    "targets": ("targets:command", "List the published tables and figures that can be run."),
+    "why": ("inspect:why", "Say why cells are stale, failed or not run."),
+}
+
+
+def target_names() -> list[str]:
+    """Return the packaged targets as ``paper/target``, by looking at file names only."""
+    from ..tables.papers import list_targets
+
+    return list(list_targets())
+
+
+class LazyGroup(click.Group):
+    """A click group that imports a command's module when the command is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the built-in commands; targets are listed apart."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load a built-in command, or make one that runs a published target."""
+        if cmd_name in COMMANDS:
+            module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+            loaded = importlib.import_module(f"{__package__}.commands.{module}")
+            return getattr(loaded, attribute)
+        names = target_names()
+        if "/" in cmd_name or any(name.endswith(f"/{cmd_name}") for name in names):
+            from .commands.run import target_command
+
+            return target_command(cmd_name)
+        raise UnknownNameError(
+            "command or target", cmd_name, [*COMMANDS, *names, *map(short, names)]
+        )
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands and the targets without importing either."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name][1]) for name in sorted(COMMANDS)])
+        with formatter.section("Targets (each is a command)"):
+            formatter.write_dl([(short(name), name) for name in target_names()])
+
+
+def short(name: str) -> str:
+    """Return a target's name without its paper, ``rad/table1`` → ``table1``."""
+    return name.rpartition("/")[2]
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with `reproduce table1 --preset demo`.",
+)
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(package_name="adrepro", prog_name="reproduce")
+@click.pass_context
+def cli(ctx: click.Context, debug: bool) -> None:
+    """Reproduce published results in industrial visual anomaly detection."""
+    ctx.obj = {"debug": debug}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and end the process with its exit code.
+
+    0 done, 1 some cells failed, 2 usage or bad input, 130 or 143 interrupted.
+    """
+    sys.exit(invoke(sys.argv[1:] if arguments is None else arguments))
+
+
+def invoke(arguments: Sequence[str]) -> int:
+    """Run the command line and return its exit code; errors are one line on stderr."""
+    arguments, debug = _take_debug(arguments)
+    try:
+        outcome: Any = cli.main(args=arguments, prog_name="reproduce", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.exceptions.Abort:
+        return _say("interrupted; finished cells are kept, run the same command to go on", 130)
+    except KeyboardInterrupt:
+        return _say("interrupted; finished cells are kept, run the same command to go on", 130)
+    except click.ClickException as err:
+        return _say(err.format_message(), err.exit_code)
+    except AdreproError as err:
+        if debug:
+            raise
+        return _say(str(err), err.exit_code)
+    except BrokenPipeError:
+        # The reader (`| head`) has seen enough; nothing more can or need be written.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as err:
+        if debug:
+            raise
+        text = f"unexpected {type(err).__name__}: {err}; this is a defect, --debug shows where"
+        return _say(text, 1)
+    return outcome if isinstance(outcome, int) else 0
+
+
+def _take_debug(arguments: Sequence[str]) -> tuple[list[str], bool]:
+    """Accept ``--debug`` anywhere, also behind the command."""
+    return [a for a in arguments if a != "--debug"], "--debug" in arguments
+
+
+def _say(message: str, code: int) -> int:
+    """Write one line to stderr and return the exit code."""
+    line = " ".join(message.split())
+    print(f"error: {line}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    main()

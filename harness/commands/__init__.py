@@ -1,0 +1,1 @@
+"""The commands of ``reproduce``, each loaded when it is called."""

@@ -1,0 +1,236 @@
+"""``reproduce status | why | explain | export``: look into a store, change nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from ...datasets.errors import UsageError
+from ..cell import Cell
+from ..store import Record, Status, Store
+from .options import Options, grid_options
+
+if TYPE_CHECKING:
+    from ..plan import PlannedCell
+
+STORE_OPTION = click.option(
+    "--store", type=click.Path(path_type=Path), default=Path("runs"), show_default=True,
+    metavar="DIR", help="Folder of finished cells.",
+)  # fmt: skip
+
+
+@click.command(name="status")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+@STORE_OPTION
+def status(store: Path, as_json: bool) -> int:
+    """Count the cells of a store by method, dataset and state; list the failures."""
+    opened = Store(store)
+    records = [opened.read(key) for key in opened]
+    counts: Counter[tuple[str, str, str]] = Counter()
+    troubled = []
+    for record in records:
+        cell = cell_of(record)
+        name = (cell.method, cell.dataset) if cell else ("?", "?")
+        counts[*name, record.status.value] += 1
+        if record.status in {Status.FAILED, Status.DAMAGED}:
+            label = cell.label() if cell else record.key[:16]
+            troubled.append({"cell": label, "key": record.key, "reason": record.reason})
+    rows = [
+        {"method": m, "dataset": d, "status": s, "cells": n}
+        for (m, d, s), n in sorted(counts.items())
+    ]
+    if as_json:
+        print(json.dumps({"counts": rows, "troubled": troubled}, indent=1))
+        return 0
+    console = Console()
+    table = Table("method", "dataset", "status", "cells", box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    console.print(table)
+    for item in troubled:
+        console.print(f"{item['cell']}: {item['reason']}", markup=False, highlight=False)
+    return 0
+
+
+def cell_of(record: Record) -> Cell | None:
+    """Return the cell a record is about, where its files could be read."""
+    return Cell(**record.document["cell"]) if record.document else None
+
+
+@click.command(name="why")
+@click.argument("cell")
+@click.argument("target", required=False)
+@grid_options
+def why(cell: str, target: str | None, options: Options) -> int:
+    """Say why CELL (a label or part of one, or a key's beginning) is done, stale, failed or new.
+
+    TARGET and the other options name the plan that the cell belongs to.
+    """
+    from .run import grid_of, plan_grid
+
+    store = Store(options.store)
+    console = Console()
+    made = plan_grid(grid_of(target, options), options, Console(stderr=True), store.manifests)
+    wanted = [c for c in made.cells if cell in c.identity.cell.label() or c.key.startswith(cell)]
+    if not wanted:
+        example = made.cells[0].identity.cell.label()
+        raise UsageError(f"no cell of the plan matches '{cell}'; labels look like {example}")
+    stored = [record for key in store if (record := store.read(key)).document]
+    for planned in wanted:
+        reason = reason_for(planned, store.read(planned.key), stored)
+        text = f"{planned.identity.cell.label()} {planned.key[:16]}: {reason}"
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
+def reason_for(planned: PlannedCell, record: Record, stored: list[Record]) -> str:
+    """Say in one sentence where a planned cell stands.
+
+    A cell without a result is compared with the stored cells of the same label: what differs
+    between the nearest one's key and the planned key is why that result is not used.
+    """
+    if record.status is Status.DONE:
+        return "done"
+    if record.status is not Status.PENDING:
+        return f"{record.status.value}: {record.reason}; it runs again with the next run"
+    label = planned.identity.cell.label()
+    mine = planned.identity.document()
+    others = []
+    for other in stored:
+        cell = cell_of(other)
+        if other.document and cell and cell.label() == label:
+            others.append((differences(other.document, mine), other.key))
+    if not others:
+        return "never run"
+    changed, key = min(others, key=lambda pair: (len(pair[0]), pair[1]))
+    return f"stale: the stored {key[:16]} differs in {'; '.join(changed)}"
+
+
+NAMES_OF_HASHES = {
+    "images": "the image list or the content of an image or mask",
+    "method": "the method's source",
+    "weights": "the backbone's weights",
+}
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Name what differs between two key documents, old → new."""
+    found: list[str] = [] if old.get("schema") == new["schema"] else ["the schema version"]
+    for name, value in new["cell"].items():
+        before = old["cell"].get(name)
+        if name == "settings" and before != value:
+            found += _changed_settings(json.loads(before or "{}"), json.loads(value))
+        elif before != value:
+            found.append(f"{name} ({before} → {value})")
+    for name, value in new["hashes"].items():
+        if old["hashes"].get(name) != value:
+            found.append(NAMES_OF_HASHES.get(name, name))
+    return found
+
+
+def _changed_settings(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    names = sorted({*old, *new})
+    return [
+        f"setting {name} ({old.get(name)} → {new.get(name)})"
+        for name in names
+        if old.get(name) != new.get(name)
+    ]
+
+
+@click.command(name="explain")
+@click.argument("cell")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable, with every image.")
+@STORE_OPTION
+def explain(cell: str, store: Path, as_json: bool) -> int:
+    """Show one finished CELL: settings, metrics, environment and the hashes of its images."""
+    opened = Store(store)
+    record = find_one(opened, cell)
+    shown: dict[str, Any] = {"key": record.key, "status": record.status.value}
+    shown |= {"reason": record.reason} if record.reason else {}
+    shown |= dict(record.document or {})
+    if record.status is Status.DONE:
+        shown |= {"row": dict(record.row or {})}
+        shown |= {name: opened.load_json(record.key, name) for name in ("env", "images")}
+    if as_json:
+        print(json.dumps(shown, indent=1, sort_keys=True))
+        return 0
+    console = Console()
+    console.print(
+        f"key     {record.key}\nstatus  {record.status.value} {record.reason}", markup=False
+    )
+    for title in ("cell", "hashes", "row", "env"):
+        console.print(f"\n[bold]{title}[/bold]")
+        for name, value in shown.get(title, {}).items():
+            console.print(f"  {name:<20} {value}", markup=False, highlight=False, soft_wrap=True)
+    for split, images in shown.get("images", {}).items():
+        console.print(f"\n[bold]{split}[/bold]: {len(images)} images")
+        for image in images:
+            marks = [m for m in ("anomalous", "injected") if image[m]]
+            line = f"  {image['sha256'][:16]}  {image['id']}  {' '.join(marks)}"
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
+def find_one(store: Store, text: str) -> Record:
+    """Return the one stored cell whose key begins with, or whose label contains, ``text``.
+
+    Raises
+    ------
+    UsageError
+        None, or more than one.
+    """
+    found = []
+    for key in store:
+        record = store.read(key)
+        cell = cell_of(record)
+        if key.startswith(text) or (cell and text in cell.label()):
+            found.append(record)
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise UsageError(
+            f"no cell in {store.root} matches '{text}'; `reproduce status` counts them"
+        )
+    names = [(cell.label() if (cell := cell_of(r)) else "?", r.key[:16]) for r in found]
+    some = ", ".join(f"{label} {key}" for label, key in names[:3])
+    raise UsageError(f"{len(found)} cells match '{text}': {some} …; give more of the label or key")
+
+
+@click.command(name="export")
+@click.option(
+    "--format", "form", default="csv", type=click.Choice(["csv", "parquet"]), show_default=True
+)
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path), metavar="FILE",
+    help="File to write (default: standard output for csv, cells.parquet for parquet).",
+)  # fmt: skip
+@STORE_OPTION
+def export(store: Path, form: str, output: Path | None) -> int:
+    """Write all results of a store as one tidy table, a row per cell."""
+    import io
+
+    from ..files import require_writable, write_atomic
+    from ..frames import store_frame
+
+    frame = store_frame(Store(store))
+    if form == "csv" and output is None:
+        sys.stdout.write(frame.to_csv(index=False))
+        return 0
+    target = output or Path("cells.parquet")
+    require_writable(target.parent, "--output")
+    buffer = io.BytesIO()
+    if form == "csv":
+        buffer.write(frame.to_csv(index=False).encode())
+    else:
+        frame.to_parquet(buffer, index=False)
+    write_atomic(target, buffer.getvalue())
+    Console(stderr=True).print(f"{len(frame)} cells → {target}", highlight=False, soft_wrap=True)
+    return 0

@@ -1,0 +1,172 @@
+"""The options that every command which plans or runs a grid shares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ...datasets.errors import UsageError
+from ..grid import PRESETS, Grid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The shared options as given; None or empty where nothing was given."""
+
+    preset: str
+    methods: tuple[str, ...]
+    datasets: tuple[str, ...]
+    categories: tuple[str, ...]
+    noise: tuple[float, ...]
+    seeds: int | None
+    protocol: str | None
+    data_root: Path | None
+    backbone: str | None
+    weights: str | None
+    image_size: int | None
+    overrides: dict[str, str]
+    device: str
+    jobs: int | None
+    store: Path
+    out: Path
+    dry_run: bool
+    keep_maps: bool
+    papers: tuple[Path, ...]
+    quiet: bool
+
+    def grid(self, **defaults: Any) -> Grid:
+        """Return the grid: what was given, else ``defaults``, with the preset applied."""
+        given = {
+            "methods": self.methods,
+            "datasets": self.datasets,
+            "noise": self.noise,
+            "seeds": self.seeds,
+            "protocol": self.protocol,
+        }
+        chosen = defaults | {
+            name: value for name, value in given.items() if value not in ((), None)
+        }
+        return Grid(
+            **chosen,
+            categories=self.categories or None,
+            preset=self.preset,
+            backbone=self.backbone,
+            weights=self.weights,
+            image_size=self.image_size,
+            overrides=self.overrides,
+        ).with_preset()
+
+
+def split_names(_ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]) -> tuple:
+    """Accept ``a,b`` and repeated options alike; keep the order, drop repeats."""
+    names = [part.strip() for text in value for part in text.split(",")]
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def split_levels(_ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple:
+    """Parse noise levels in percent."""
+    levels = []
+    for text in split_names(_ctx, param, value):
+        try:
+            level = float(text.removesuffix("%"))
+        except ValueError:
+            level = float("nan")
+        if not 0 <= level <= 100:
+            raise UsageError(
+                f"--noise {text}: expected percent from 0 to 100, e.g. --noise 0,10,50"
+            )
+        levels.append(level)
+    return tuple(dict.fromkeys(levels))
+
+
+def split_settings(_ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]) -> dict:
+    """Parse ``method.key=value``."""
+    settings = {}
+    for text in value:
+        key, equals, given = text.partition("=")
+        if not equals or "." not in key:
+            raise UsageError(f"--set {text}: expected method.key=value")
+        settings[key.strip()] = given.strip()
+    return settings
+
+
+PRESET_HELP = "; ".join(f"{p.name}: {p.summary}" for p in PRESETS.values())
+
+OPTIONS: tuple[Callable, ...] = (
+    click.option(
+        "--preset", default="paper", metavar="|".join(PRESETS), show_default=True, help=PRESET_HELP
+    ),
+    click.option(
+        "--methods", "--method", "-m", multiple=True, callback=split_names,
+        metavar="A,B", help="Methods, or module:Class.",
+    ),
+    click.option(
+        "--datasets", "--dataset", "-d", multiple=True, callback=split_names,
+        metavar="A,B", help="Datasets, or name=path.",
+    ),
+    click.option(
+        "--categories", "--category", "-c", multiple=True, callback=split_names,
+        metavar="A,B", help="Only these categories.",
+    ),
+    click.option(
+        "--noise", multiple=True, callback=split_levels,
+        metavar="0,10,50", help="Label-noise levels in percent.",
+    ),
+    click.option("--seeds", type=int, metavar="N", help="Number of repetitions."),
+    click.option(
+        "--protocol", metavar="fixed-test|overlap|added",
+        help="Label-noise protocol, with parameters if wanted: fixed-test:total=60,shortage=cap.",
+    ),
+    click.option(
+        "--data-root", type=click.Path(path_type=Path), envvar="ADREPRO_DATA", metavar="DIR",
+        help="Folder that holds the datasets (default: $ADREPRO_DATA or ./data).",
+    ),
+    click.option("--backbone", metavar="NAME", help="Backbone instead of each method's own."),
+    click.option("--weights", metavar="PATH", help="Local file with the backbone's weights."),
+    click.option("--image-size", type=int, metavar="N", help="Side of the square input in pixels."),
+    click.option(
+        "--set", "overrides", multiple=True, callback=split_settings,
+        metavar="METHOD.KEY=VALUE", help="Override a setting of a method.",
+    ),
+    click.option(
+        "--device", default="auto", metavar="cpu|cuda|auto", show_default=True,
+        help="Where to compute.",
+    ),
+    click.option("--jobs", "-j", type=int, metavar="N", help="Processes side by side."),
+    click.option(
+        "--store", type=click.Path(path_type=Path), default=Path("runs"), show_default=True,
+        metavar="DIR", help="Folder of finished cells.",
+    ),
+    click.option(
+        "--out", type=click.Path(path_type=Path), default=Path("report"), show_default=True,
+        metavar="DIR", help="Folder for tables and figures.",
+    ),
+    click.option("--dry-run", is_flag=True, help="Show the plan and stop."),
+    click.option("--keep-maps", is_flag=True, help="Keep the anomaly maps in the store."),
+    click.option(
+        "--papers", multiple=True, type=click.Path(path_type=Path), metavar="DIR",
+        help="Folder with more papers.",
+    ),
+    click.option("--quiet", "-q", is_flag=True, help="No progress, no table."),
+)  # fmt: skip
+
+
+def grid_options(command: Callable) -> Callable:
+    """Decorate a command with all shared options; it gets them as one ``Options``."""
+    import functools
+
+    @functools.wraps(command)
+    def wrapper(**given: Any) -> Any:
+        names = Options.__slots__
+        shared = {name: given.pop(name) for name in names}
+        if shared["jobs"] is not None and shared["jobs"] < 1:
+            raise UsageError(f"--jobs {shared['jobs']}: expected at least 1")
+        return command(options=Options(**shared), **given)
+
+    for option in reversed(OPTIONS):
+        wrapper = option(wrapper)
+    return wrapper

@@ -1,0 +1,197 @@
+"""``reproduce run``, ``reproduce plan`` and every published target as a command."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+
+from ...datasets.errors import UsageError
+from ..files import require_writable
+from ..grid import Grid
+from .options import Options, grid_options
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ...reports.context import ReportContext
+    from ...tables.spec import Target
+    from ..plan import Plan
+    from ..store import Store
+
+GRID_DEFAULTS = {"noise": (0.0,), "seeds": 3, "protocol": "fixed-test"}
+
+
+def target_command(name: str) -> click.Command:
+    """Return the command that runs a published target, e.g. ``table1`` or ``rad/table1``."""
+
+    @click.command(name=name, help=f"Reproduce {name}: run what is missing, write the report.")
+    @grid_options
+    def command(options: Options) -> int:
+        from ...tables.papers import load_target
+
+        target = load_target(name, options.papers)
+        grid = target_grid(target, options)
+        # What was asked for on the command line is what the table shows.
+        asked = replace(target.run, methods=grid.methods, noise=grid.noise, seeds=grid.seeds)
+        return execute(replace(target, run=asked), grid, options)
+
+    return command
+
+
+def target_grid(target: Target, options: Options) -> Grid:
+    """Return the grid of a target: what its specification says, overridden by what was given."""
+    spec = target.run
+    return options.grid(
+        target=target.name,
+        methods=spec.methods,
+        datasets=tuple(dataset.name for dataset in spec.datasets),
+        noise=spec.noise,
+        seeds=spec.seeds,
+        protocol=spec.protocol,
+        expected={dataset.name: dataset.categories for dataset in spec.datasets},
+    )
+
+
+@click.command(name="run")
+@grid_options
+def run(options: Options) -> int:
+    """Run any grid: --method, --dataset, --category, --noise, --seeds, and write a report."""
+    return execute(None, free_grid(options), options)
+
+
+def free_grid(options: Options) -> Grid:
+    """Return the grid of ``reproduce run``; methods and datasets must be given."""
+    if not options.methods or not options.datasets:
+        raise UsageError("run needs --method and --dataset; `reproduce methods list` shows methods")
+    return options.grid(target="run", **GRID_DEFAULTS)
+
+
+@click.command(name="plan")
+@click.argument("target", required=False)
+@grid_options
+def plan(target: str | None, options: Options) -> int:
+    """Show what TARGET (or a grid) would run, and what the data can give at each noise level."""
+    show_plan(grid_of(target, options), options)
+    return 0
+
+
+def grid_of(target: str | None, options: Options) -> Grid:
+    """Return the grid of a target, or of the options alone where none is named."""
+    if target is None:
+        return free_grid(options)
+    from ...tables.papers import load_target
+
+    return target_grid(load_target(target, options.papers), options)
+
+
+def plan_grid(grid: Grid, options: Options, console: Console, cache: Path | None) -> Plan:
+    """Make the plan, with a line of progress while images are scanned."""
+    from ..engine import cores
+    from ..plan import make_plan
+
+    with console.status("scanning images …") as status:
+
+        def show(fraction: float, text: str) -> None:
+            status.update(f"scanning images … {fraction:.0%} {text}")
+
+        return make_plan(
+            grid, data_root=options.data_root, cache=cache, workers=cores(), progress=show
+        )
+
+
+def plan_and_open(grid: Grid, options: Options, console: Console) -> tuple[Plan, Store]:
+    """Make the plan and open the store; bad input leaves no store behind."""
+    from ..store import MARK, Store
+
+    if (options.store / MARK).is_file():
+        store = Store(options.store, create=True)
+        return plan_grid(grid, options, console, store.manifests), store
+    with tempfile.TemporaryDirectory() as scratch:
+        made = plan_grid(grid, options, console, Path(scratch))
+        store = Store(options.store, create=True)
+        shutil.copytree(scratch, store.manifests, dirs_exist_ok=True)
+    return made, store
+
+
+def show_plan(grid: Grid, options: Options) -> None:
+    """Print the feasibility of every category and level, and how many cells are still to run."""
+    from ..store import MARK, Store
+    from .show import feasibility_notes, feasibility_table
+
+    console = Console(quiet=options.quiet)
+    made = plan_grid(grid, options, Console(stderr=True, quiet=options.quiet), None)
+    console.print(feasibility_table(made))
+    for warning in (*feasibility_notes(made), *made.warnings):
+        console.print(f"note: {warning}", markup=False, highlight=False)
+    count = len(made.cells)
+    left = count
+    if (options.store / MARK).is_file():
+        left = len(made.pending(Store(options.store)))
+    methods = ", ".join(f"{m.name} ({m.backbone}, {m.image_size} px)" for m in made.methods)
+    console.print(f"methods: {methods}", highlight=False)
+    console.print(f"{count} cells, {count - left} in the store, {left} to run", highlight=False)
+
+
+def execute(target: Target | None, grid: Grid, options: Options) -> int:
+    """Plan, run what is missing, write the report, print the table; return the exit code."""
+    from ...reports.build import build_report
+    from ...tables.generic import generic_target
+    from ..engine import default_jobs, resolve_device, run_tasks
+    from ..progress import RunProgress, duration
+    from .show import report_context
+
+    if options.dry_run:
+        show_plan(grid, options)
+        return 0
+    notes = Console(stderr=True, quiet=options.quiet)
+    device = resolve_device(options.device)
+    require_writable(options.store, "--store")
+    require_writable(options.out, "--out")
+    made, store = plan_and_open(grid, options, notes)
+    for warning in made.warnings:
+        notes.print(f"note: {warning}", markup=False, highlight=False)
+    store.sweep()
+    pending = made.pending(store)
+    jobs = options.jobs or default_jobs(device)
+    tasks = [
+        cell.task(store.root, device, keep_maps=options.keep_maps, exclusive=jobs == 1)
+        for cell in pending
+    ]
+    started = time.monotonic()
+    with RunProgress(
+        len(made.cells), len(made.cells) - len(pending), quiet=options.quiet, console=notes
+    ) as progress:
+        run_tasks(tasks, jobs=jobs, cache=store.features, listen=progress)
+    frame = made.frame(store)
+    context = report_context(made, options, device)
+    target = target or generic_target(frame)
+    written = build_report(target, frame, options.out, context=context)
+    if not options.quiet:
+        took = duration(time.monotonic() - started)
+        _conclude(target, frame, context, written, took)
+    return 0 if set(frame["status"]) == {"done"} else 1
+
+
+def _conclude(
+    target: Target, frame: pd.DataFrame, context: ReportContext, written: list[Path], took: str
+) -> None:
+    """Print the table, the count of cells and where the report lies."""
+    from ...reports.terminal import print_report
+    from ...tables.assemble import build_model
+
+    console = Console()
+    model = build_model(target, frame, methods=context.methods, preset=context.preset)
+    print_report(model, console)
+    counts = frame["status"].value_counts()
+    parts = [f"{counts[name]} {name}" for name in ("done", "failed", "pending") if name in counts]
+    console.print(f"{len(frame)} cells: {', '.join(parts)}; {took}", highlight=False)
+    for page in written:
+        if page.suffix == ".html":
+            console.print(f"report: {page}", highlight=False, soft_wrap=True)

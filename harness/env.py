@@ -1,0 +1,64 @@
+"""The environment a cell ran in: versions, processor, device; no names, paths or secrets."""
+
+from __future__ import annotations
+
+import os
+import platform
+from functools import cache
+from importlib import metadata
+from typing import Any
+
+PACKAGES = (
+    "adrepro", "FrEIA", "numpy", "pandas", "pillow", "safetensors", "scikit-learn", "scipy",
+    "timm", "torch", "torchvision",
+)  # fmt: skip
+
+
+def processor_name() -> str:
+    """Return the processor's model name as the system tells it."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as handle:
+            for line in handle:
+                if line.startswith("model name"):
+                    return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def package_version(name: str) -> str:
+    """Return an installed distribution's version, or ``"not installed"``."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+@cache
+def capture(device: str) -> dict[str, Any]:
+    """Describe the environment.
+
+    Parameters
+    ----------
+    device
+        The torch device that cells run on.
+    """
+    import torch
+
+    found: dict[str, Any] = {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": processor_name(),
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
+        "device": device,
+        "torch_threads": torch.get_num_threads(),
+        "packages": {name: package_version(name) for name in PACKAGES},
+    }
+    if device.startswith("cuda"):
+        found["gpu"] = torch.cuda.get_device_name(device)
+        found["cuda"] = torch.version.cuda
+        found["cudnn"] = torch.backends.cudnn.version()
+        found["tf32"] = torch.backends.cuda.matmul.allow_tf32
+    return found

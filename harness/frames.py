@@ -1,0 +1,55 @@
+"""The tidy frame: one row per cell, the same columns in the same order always."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from .store import Record, Status, Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+IDENTITY_COLUMNS = (
+    "paper_target", "dataset", "category", "noise", "noise_effective", "protocol", "seed",
+    "method", "backbone", "weights", "image_size", "n_train", "n_train_noisy", "n_test_good",
+    "n_test_anomalous", "status",
+)  # fmt: skip
+METRIC_COLUMNS = (
+    "image_auroc", "image_ap", "pixel_auroc", "pixel_ap", "aupro", "precision", "recall", "f1",
+    "f1_max", "threshold", "fit_s", "score_ms_per_image", "latency_ms", "peak_memory_mb",
+)  # fmt: skip
+OTHER_COLUMNS = (
+    "device", "exclusive", "key", "settings", "evaluation", "synthetic", "warnings", "error",
+)  # fmt: skip
+COLUMNS = (*IDENTITY_COLUMNS, *METRIC_COLUMNS, *OTHER_COLUMNS)
+
+
+def to_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return a frame with exactly `COLUMNS`; metrics are float64 fractions, NaN = undefined."""
+    import pandas as pd
+
+    frame = pd.DataFrame([dict(row) for row in rows]).reindex(columns=list(COLUMNS))
+    frame["warnings"] = [
+        "; ".join(value) if isinstance(value, list) else "" for value in frame["warnings"]
+    ]
+    frame["error"] = frame["error"].fillna("").astype(str)
+    floats = ["noise", "noise_effective", *METRIC_COLUMNS]
+    return frame.astype(dict.fromkeys(floats, "float64"))
+
+
+def store_frame(store: Store) -> pd.DataFrame:
+    """Return one row per cell of a store: done, failed and damaged ones alike."""
+    rows = []
+    for key in store:
+        record = store.read(key)
+        if record.status is not Status.PENDING:
+            rows.append(_row(record))
+    return to_frame(rows)
+
+
+def _row(record: Record) -> dict[str, Any]:
+    cell = dict((record.document or {}).get("cell", {}))
+    named = {name: cell[name] for name in cell if name in COLUMNS}
+    state = {"status": record.status.value, "error": record.reason, "key": record.key}
+    return named | dict(record.row or {}) | state

@@ -1,0 +1,284 @@
+"""The result store: a folder whose files are the only truth about what has been done.
+
+Layout::
+
+    store.json                         marks the folder as a store, with its schema
+    manifests/, features/              what scans and frozen backbones found; may be deleted
+    cells/<key[:2]>/<key>/
+        scores.npz                     image scores, labels and ids of test and training images
+        images.json                    which images, by id and hash, and which were injected
+        maps.npz                       optional: raw anomaly maps
+        env.json, log.txt              where and how it ran
+        result.json                    written last; carries the checksums of all the others
+        failure.json                   instead of a result: why the cell failed
+
+A cell is done if and only if ``result.json`` parses, its own checksum and key match, and so do
+the checksums of its siblings. There is no pickle anywhere.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..datasets.errors import StoreError
+from .cell import SCHEMA, Identity, canonical_json
+from .files import npz_bytes, sha256, write_atomic
+
+MARK = "store.json"
+
+
+class Status(Enum):
+    """What the files of a cell say."""
+
+    DONE = "done"
+    FAILED = "failed"
+    PENDING = "pending"
+    DAMAGED = "damaged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why a cell failed.
+
+    Attributes
+    ----------
+    kind
+        Exception class, ``"crash"`` or ``"interrupted"``.
+    message
+        One line.
+    phase
+        ``load``, ``fit``, ``score``, ``metrics`` or ``write``.
+    traceback
+        The last lines, for the log.
+    """
+
+    kind: str
+    message: str
+    phase: str
+    traceback: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What the store holds about one cell.
+
+    Attributes
+    ----------
+    status
+        What the files say; ``reason`` explains anything but done and pending.
+    document
+        The key's JSON document, where one could be read.
+    row
+        Metrics, counts and timings of a finished cell.
+    """
+
+    key: str
+    status: Status
+    reason: str = ""
+    document: Mapping[str, Any] | None = None
+    row: Mapping[str, Any] | None = None
+
+
+class Store:
+    """A folder of finished cells.
+
+    Parameters
+    ----------
+    root
+        The folder. With ``create`` it is made and must be writable; without, it must be a store.
+
+    Raises
+    ------
+    StoreError
+        Not a store, a newer store, or not writable.
+    """
+
+    def __init__(self, root: Path, *, create: bool = False) -> None:
+        self.root = root
+        if create:
+            self._create()
+        elif not (root / MARK).is_file():
+            raise StoreError(
+                f"{root} is not a result store; `reproduce run --store {root}` makes one"
+            )
+        self._check_schema()
+
+    def _create(self) -> None:
+        try:
+            entries = list(self.root.iterdir()) if self.root.exists() else []
+            if entries and not (self.root / MARK).is_file():
+                raise StoreError(
+                    f"{self.root} holds other files; give --store a new or an empty folder"
+                )
+            (self.root / "cells").mkdir(parents=True, exist_ok=True)
+        except OSError as err:
+            reason = err.strerror or err
+            raise StoreError(f"cannot make the store {self.root}: {reason}") from err
+        text = canonical_json({"adrepro_store": SCHEMA}).encode()
+        if entries:
+            probe = self.root / ".writable"
+            write_atomic(probe, b"")
+            probe.unlink(missing_ok=True)
+        else:
+            write_atomic(self.root / MARK, text)
+
+    def _check_schema(self) -> None:
+        try:
+            schema = json.loads((self.root / MARK).read_text())["adrepro_store"]
+        except (OSError, ValueError, KeyError, TypeError) as err:
+            raise StoreError(f"{self.root / MARK} is damaged ({err})") from err
+        if schema > SCHEMA:
+            raise StoreError(f"{self.root} was made by a newer adrepro (schema {schema}): upgrade")
+
+    @property
+    def manifests(self) -> Path:
+        """Return the folder where scans keep what they know of image files."""
+        return self.root / "manifests"
+
+    @property
+    def features(self) -> Path:
+        """Return the folder of the frozen-feature cache."""
+        return self.root / "features"
+
+    def folder(self, key: str) -> Path:
+        """Return the folder of a cell."""
+        return self.root / "cells" / key[:2] / key
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the keys of all cells that left any trace, sorted."""
+        yield from sorted(p.name for p in (self.root / "cells").glob("??/*") if p.is_dir())
+
+    def find(self, prefix: str) -> list[str]:
+        """Return the keys that begin with ``prefix``."""
+        return [key for key in self if key.startswith(prefix)]
+
+    def sweep(self) -> int:
+        """Remove temporary files that a killed run left behind; return how many."""
+        orphans = list(self.root.glob("cells/??/*/.*.tmp"))
+        for orphan in orphans:
+            orphan.unlink(missing_ok=True)
+        return len(orphans)
+
+    def write_result(
+        self,
+        identity: Identity,
+        row: Mapping[str, Any],
+        arrays: Mapping[str, Mapping[str, np.ndarray]],
+        documents: Mapping[str, Any],
+        log: str,
+    ) -> None:
+        """Publish a finished cell; ``result.json`` is written last.
+
+        Parameters
+        ----------
+        identity
+            The cell and its hashes.
+        row
+            Metrics, counts and timings: plain JSON values, finite.
+        arrays
+            File stem → arrays, written as ``<stem>.npz``.
+        documents
+            File stem → JSON value, written as ``<stem>.json``.
+        log
+            What the cell printed.
+        """
+        files = {f"{stem}.npz": npz_bytes(value) for stem, value in arrays.items()}
+        files |= {
+            f"{stem}.json": canonical_json(value).encode() for stem, value in documents.items()
+        }
+        files["log.txt"] = log.encode("utf-8", "replace")
+        folder = self._make(identity.key)
+        for name, data in files.items():
+            write_atomic(folder / name, data)
+        body = {
+            "key": identity.key,
+            "document": identity.document(),
+            "row": dict(row),
+            "files": {name: sha256(data) for name, data in files.items()},
+        }
+        self._write_signed(folder / "result.json", body)
+        (folder / "failure.json").unlink(missing_ok=True)
+
+    def write_failure(self, identity: Identity, failure: Failure) -> None:
+        """Record why a cell failed; a result that is already there stays valid."""
+        body = {
+            "key": identity.key,
+            "document": identity.document(),
+            "failure": {name: getattr(failure, name) for name in Failure.__slots__},
+        }
+        self._write_signed(self._make(identity.key) / "failure.json", body)
+
+    def _make(self, key: str) -> Path:
+        folder = self.folder(key)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as err:
+            raise StoreError(f"cannot write {folder}: {err.strerror or err}") from err
+        return folder
+
+    @staticmethod
+    def _write_signed(path: Path, body: Mapping[str, Any]) -> None:
+        text = canonical_json(body)
+        signed = canonical_json({"body": body, "sha256": sha256(text.encode())})
+        write_atomic(path, signed.encode())
+
+    @staticmethod
+    def _read_signed(path: Path, key: str) -> dict[str, Any]:
+        """Read a signed JSON file; ``ValueError`` says in a few words what is wrong with it."""
+        try:
+            raw = path.read_bytes()
+            signed = json.loads(raw)
+            body = signed["body"]
+            good = sha256(canonical_json(body).encode()) == signed["sha256"]
+            good = good and raw == canonical_json(signed).encode()
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as err:
+            raise ValueError(f"{path.name} cannot be read") from err
+        if not good or set(signed) != {"body", "sha256"}:
+            raise ValueError(f"{path.name} does not match its checksum")
+        if body.get("key") != key:
+            raise ValueError(f"{path.name} belongs to another cell")
+        return body
+
+    def read(self, key: str) -> Record:
+        """Say what the store holds about a cell; damaged files are reported, never believed."""
+        folder = self.folder(key)
+        if (folder / "result.json").exists():
+            return self._read_result(folder, key)
+        if not (folder / "failure.json").exists():
+            return Record(key=key, status=Status.PENDING)
+        try:
+            body = self._read_signed(folder / "failure.json", key)
+        except ValueError as err:
+            return Record(key=key, status=Status.DAMAGED, reason=str(err))
+        failure = body["failure"]
+        reason = f"{failure['kind']} in {failure['phase']}: {failure['message']}"
+        return Record(key=key, status=Status.FAILED, reason=reason, document=body["document"])
+
+    def _read_result(self, folder: Path, key: str) -> Record:
+        try:
+            body = self._read_signed(folder / "result.json", key)
+            for name, expected in body["files"].items():
+                if sha256((folder / name).read_bytes()) != expected:
+                    raise ValueError(f"{name} does not match its checksum")
+        except FileNotFoundError as err:
+            name = Path(err.filename).name
+            return Record(key=key, status=Status.DAMAGED, reason=f"{name} is missing")
+        except (ValueError, OSError) as err:
+            return Record(key=key, status=Status.DAMAGED, reason=str(err))
+        return Record(key=key, status=Status.DONE, document=body["document"], row=body["row"])
+
+    def load_json(self, key: str, stem: str) -> Any:
+        """Read ``<stem>.json`` of a finished cell."""
+        return json.loads((self.folder(key) / f"{stem}.json").read_bytes())
+
+    def load_arrays(self, key: str, stem: str) -> dict[str, np.ndarray]:
+        """Read ``<stem>.npz`` of a finished cell, without pickle."""
+        with np.load(self.folder(key) / f"{stem}.npz", allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}

@@ -1,0 +1,170 @@
+"""Bad input: one line, exit code 2, nothing written, nothing lost."""
+
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from adrepro.datasets.errors import AdreproError, UsageError
+from adrepro.harness.cli import COMMANDS, invoke
+from conftest import grey_image, save
+
+
+def assert_refused(world, *said: str) -> None:
+    """One error line that says all of ``said``; neither store nor output exists."""
+    lines = world.stderr.strip().splitlines()
+    assert lines[-1].startswith("error: "), world.stderr
+    assert "Traceback" not in world.stderr
+    for text in said:
+        assert text in lines[-1]
+    assert not world.store.exists()
+    assert not world.out.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--method", "pathcore"), ("unknown method 'pathcore'", "patchcore")),
+        (("--method", "no_such_module:Thing"), ("no_such_module",)),
+        (("--method", "toys:Nothing"), ("Nothing",)),
+        (("--dataset", "mvtec_add"), ("unknown dataset 'mvtec_add'", "mvtec_ad")),
+        (("--category", "botle"), ("unknown category 'botle'", "bottle")),
+        (("--noise", "60"), ("60", "50")),
+        (("--noise", "abc"), ("--noise abc", "percent")),
+        (("--noise", "-5"), ("--noise -5", "percent")),
+        (("--noise", "nan"), ("--noise nan", "percent")),
+        (("--protocol", "fixd-test"), ("unknown noise protocol 'fixd-test'", "fixed-test")),
+        (("--protocol", "fixed-test:totl=5"), ("totl", "total")),
+        (("--preset", "fast"), ("unknown preset 'fast'", "paper")),
+        (("--seeds", "0"), ("--seeds 0", "at least 1")),
+        (("--seeds", "x"), ("--seeds", "integer")),
+        (("--jobs", "0"), ("--jobs 0",)),
+        (("--image-size", "5"), ("--image-size 5", "32")),
+        (("--device", "tpu"), ("--device tpu", "cpu")),
+        (("--set", "toys:PixelMean.powr=2"), ("powr", "power")),
+        (("--set", "toys:PixelMean.power=two"), ("two", "power")),
+        (("--set", "patchcore.x=1"), ("patchcore",)),
+        (("--set", "power"), ("--set power", "method.key=value")),
+        (("--nois", "5"), ("--nois", "--noise")),
+    ],
+)
+def test_wrong_option_is_one_line(world, arguments, said):
+    """Every wrong option names what was given and what was expected or is nearest."""
+    keep = () if "--method" in arguments else ("-m", "toys:PixelMean")
+    data = () if "--dataset" in arguments else ("-d", "mvtec_ad")
+    code = world.reproduce("run", *keep, *data, *world.places, *arguments)
+    assert code == 2
+    assert_refused(world, *said)
+
+
+def test_unknown_command_suggests_the_nearest(world):
+    """A misspelt target is answered with the target's name."""
+    assert world.reproduce("tabel1") == 2
+    assert_refused(world, "tabel1", "table1")
+
+
+def test_missing_data_says_where_it_looked_and_what_to_run(world):
+    """Without data: the folder, the fetch command and the licence."""
+    assert world.reproduce("table1", "--data-root", world.root / "nowhere", *world.places[2:]) == 2
+    assert_refused(world, "nowhere", "reproduce data fetch mvtec_ad", "CC BY-NC-SA")
+
+
+def test_empty_category_is_named(world):
+    """A category without training images stops the run."""
+    shutil.rmtree(world.data / "mvtec_ad/screw/train/good")
+    (world.data / "mvtec_ad/screw/train/good").mkdir()
+    assert world.run() == 2
+    assert_refused(world, "screw")
+
+
+def test_corrupt_image_stops_before_any_cell(world):
+    """A truncated image is named; nothing runs without it, nothing replaces it."""
+    path = world.data / "mvtec_ad/bottle/test/good/003.png"
+    path.write_bytes(path.read_bytes()[:200])
+    assert world.run() == 2
+    assert_refused(world, "bottle/test/good/003.png", "reproduce data scan")
+
+
+def test_mask_of_another_size_stops_before_any_cell(world):
+    """A mask that does not fit its image is named."""
+    mask = world.data / "mvtec_ad/bottle/ground_truth/hole/000_mask.png"
+    save(mask, np.full((16, 16), 255, dtype=np.uint8))
+    assert world.run() == 2
+    assert_refused(world, "bottle/ground_truth/hole/000_mask.png", "16")
+
+
+def test_corrupt_image_loses_nothing_that_was_done(world):
+    """A run refused for its data leaves the finished cells of the store alone."""
+    assert world.run("--seeds", "1") == 0
+    before = {p: p.read_bytes() for p in world.store.glob("cells/??/*/*")}
+    save(world.data / "mvtec_ad/bottle/test/good/000.png", grey_image(5, spot=False)[0][:0:])
+    (world.data / "mvtec_ad/bottle/test/good/000.png").write_bytes(b"")
+    assert world.run("--seeds", "1") == 2
+    assert before == {p: p.read_bytes() for p in world.store.glob("cells/??/*/*")}
+
+
+@pytest.mark.parametrize("option", ["--store", "--out"])
+def test_folder_that_cannot_be_written_is_refused_first(world, option):
+    """A file in the way of a folder is reported before anything is computed."""
+    (world.root / "file").write_text("mine")
+    assert world.run(option, world.root / "file" / "sub") == 2
+    assert_refused(world, option, "file")
+    assert (world.root / "file").read_text() == "mine"
+
+
+def test_unknown_key_in_a_target_is_file_and_line(world):
+    """A paper of one's own with a misspelt key: file, line and the nearest valid key."""
+    papers = world.root / "papers" / "mine"
+    papers.mkdir(parents=True)
+    (papers / "paper.toml").write_text('titel = "Mine"\nshort = "Mine 2026"\n')
+    (papers / "t.toml").write_text('title = "x"\n')
+    assert world.reproduce("mine/t", "--papers", world.root / "papers", *world.places) == 2
+    assert_refused(world, ".toml:1", "titel", "title")
+
+
+def test_store_commands_need_a_store(world):
+    """Looking into a folder that is no store says so."""
+    for command in (("status",), ("export",), ("explain", "x")):
+        assert world.reproduce(*command, "--store", world.store) == 2
+        assert_refused(world, "not a result store")
+
+
+def test_debug_shows_the_traceback():
+    """``--debug`` raises instead of printing a line, wherever it stands."""
+    with pytest.raises(UsageError):
+        invoke(["run", "--debug"])
+
+
+def test_every_error_class_has_an_exit_code():
+    """Each class of the tree ends the command with 1, 2 or a signal's code."""
+    todo, seen = [AdreproError], set()
+    while todo:
+        cls = todo.pop()
+        seen.add(cls.__name__)
+        todo += cls.__subclasses__()
+        assert cls.exit_code in {1, 2, 143}
+    assert {"UsageError", "StoreError", "ContractError"} <= seen
+
+
+def test_help_imports_nothing_heavy():
+    """``reproduce --help`` names every command without torch, pandas or matplotlib."""
+    script = (
+        "import sys; from adrepro.harness.cli import invoke; invoke(['--help']);"
+        "heavy = {'torch', 'pandas', 'matplotlib', 'numpy', 'timm', 'rich'} & set(sys.modules);"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    for name in (*COMMANDS, "table1"):
+        assert name in done.stdout
+
+
+def test_every_command_has_help(world):
+    """Each command explains itself and exits with 0."""
+    for name in (*COMMANDS, "table1"):
+        assert world.reproduce(name, "--help") == 0
+        assert "Usage: reproduce" in world.stdout

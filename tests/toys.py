@@ -1,0 +1,115 @@
+"""Toy methods, good and bad, that tests name as ``toys:Class``."""
+
+import ctypes
+import os
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from adrepro.methods.base import Context, ImageSet, Method, Scores
+
+
+@dataclass(frozen=True)
+class ToySettings:
+    """Settings of the toys."""
+
+    power: float = 2.0
+    names: tuple[str, ...] = ()
+
+
+class PixelMean(Method):
+    """Distance of each pixel to the training mean: enough for a bright spot on flat grey."""
+
+    name = "toy-pixel-mean"
+    title = "Pixel mean"
+    image_size = 32
+    smoothing_sigma = 1.0
+    Settings = ToySettings
+
+    def fit(self, train: ImageSet, context: Context) -> None:
+        self.mean = np.median(train.array().astype(np.float32), axis=0)
+
+    def score(self, images: ImageSet, context: Context) -> Scores:
+        distance = np.abs(images.array() - self.mean).mean(axis=3) ** self.settings.power
+        return Scores(
+            image=distance.max(axis=(1, 2)).astype(np.float32),
+            maps=distance.astype(np.float32) if context.want_maps else None,
+        )
+
+
+class ImageOnly(PixelMean):
+    """The same without maps."""
+
+    name = "toy-image-only"
+    title = "Image only"
+    localises = False
+
+    def score(self, images: ImageSet, context: Context) -> Scores:
+        return Scores(image=super().score(images, context).image)
+
+
+class Raises(PixelMean):
+    """Raises in fit."""
+
+    name = "toy-raises"
+    title = "Raises"
+
+    def fit(self, train: ImageSet, context: Context) -> None:
+        raise RuntimeError("the lamp is broken\nsecond line")
+
+
+class NotFinite(PixelMean):
+    """Returns NaN."""
+
+    name = "toy-nan"
+    title = "NaN"
+
+    def score(self, images: ImageSet, context: Context) -> Scores:
+        found = super().score(images, context)
+        return Scores(image=found.image * np.nan, maps=found.maps)
+
+
+class Segfault(PixelMean):
+    """Reads address zero: the process dies without a word."""
+
+    name = "toy-segfault"
+    title = "Segfault"
+
+    def fit(self, train: ImageSet, context: Context) -> None:
+        ctypes.string_at(0)
+
+
+class Exits(PixelMean):
+    """Leaves the process at noise 10 only."""
+
+    name = "toy-exits"
+    title = "Exits"
+
+    def fit(self, train: ImageSet, context: Context) -> None:
+        super().fit(train, context)
+        if len(train) and context.seed_axes[-1] == 1:
+            os._exit(9)
+
+
+class Slow(PixelMean):
+    """Takes half a second per fit."""
+
+    name = "toy-slow"
+    title = "Slow"
+
+    def fit(self, train: ImageSet, context: Context) -> None:
+        time.sleep(0.5)
+        super().fit(train, context)
+
+
+class Loud(PixelMean):
+    """Prints ten million characters."""
+
+    name = "toy-loud"
+    title = "Loud"
+
+    def fit(self, train: ImageSet, context: Context) -> None:
+        super().fit(train, context)
+        for _ in range(1000):
+            print("x" * 10_000)
