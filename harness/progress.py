@@ -63,7 +63,8 @@ class RunProgress:
             self._bar.start()
         if not self._quiet and self._total > self._stored:
             new = self._total - self._stored
-            self._console.print(f"{self._total} cells: {self._stored} in the store, {new} to run")
+            told = f"{plural(self._total)}: {self._stored} in the store, {new} to run"
+            self._console.print(told, soft_wrap=True)
         return self
 
     def __exit__(
@@ -83,7 +84,8 @@ class RunProgress:
         if event.kind == "failed":
             self.failures.append(f"{label}: {event.text}")
             if not self._quiet:
-                self._console.print(f"failed {label}: {event.text}", markup=False, style="red")
+                line = f"failed {label}: {event.text}"
+                self._console.print(line, markup=False, style="red", soft_wrap=True)
         if self._bar is not None and self._line is not None:
             text = f"{label} {event.text}" if event.kind == "progress" else label
             self._bar.update(self._line, completed=self._ran, description=text)
@@ -98,7 +100,13 @@ class RunProgress:
         self._spoke = now
         rate = (now - self._start) / self._ran
         done = self._stored + self._ran
-        self._console.print(f"{done}/{self._total} cells, about {duration(rate * left)} left")
+        rest = f", about {duration(rate * left)} left" if left else ""
+        self._console.print(f"{done} of {plural(self._total)}{rest}")
+
+
+def plural(cells: int) -> str:
+    """Return a count of cells for people."""
+    return "1 cell" if cells == 1 else f"{cells} cells"
 
 
 def duration(seconds: float) -> str:

@@ -153,7 +153,7 @@ def test_damaged_cell_runs_again(world):
     whole = path.read_bytes()
     path.write_bytes(whole[:-3])
     assert world.run(*ONE) == 0
-    assert "1 cells: 0 in the store, 1 to run" in world.stderr
+    assert "1 cell: 0 in the store, 1 to run" in world.stderr
     assert path.read_bytes() == whole
 
 
@@ -163,7 +163,7 @@ def test_moved_store_is_still_valid(world, tmp_path):
     world.store = world.store.rename(tmp_path / "elsewhere")
     world.data = world.data.rename(tmp_path / "data2")
     assert world.run(*ONE) == 0
-    assert "1 cells" not in world.stderr
+    assert "1 cell" not in world.stderr
     assert str(tmp_path) not in "".join(
         p.read_text(errors="replace") for p in world.store.glob("cells/??/*/*.json")
     )

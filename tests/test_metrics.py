@@ -291,3 +291,15 @@ def test_iqr_threshold_refuses_bad_scores(scores):
         iqr_threshold(np.array(scores))
     with pytest.raises(ValueError, match="k -1"):
         iqr_threshold(np.array([1.0]), k=-1)
+
+
+@pytest.mark.parametrize("regions", [1, 3, 7, 11])
+def test_perfect_maps_never_exceed_one(regions):
+    """Rounding in the regions' weights does not lift a perfect map above 1."""
+    side = 4 * regions
+    masks = np.zeros((2, side, side), dtype=np.uint8)
+    for k in range(regions):
+        masks[0, 4 * k : 4 * k + 2, 4 * k : 4 * k + 3 - k % 2] = 1
+    found = pixel_metrics(masks.astype(np.float32), masks)
+    for value in (found.aupro, found.auroc, found.ap, found.f1_max):
+        assert 1 - 1e-12 <= value <= 1

@@ -129,7 +129,7 @@ def show_plan(grid: Grid, options: Options) -> None:
     made = plan_grid(grid, options, Console(stderr=True, quiet=options.quiet), None)
     console.print(feasibility_table(made))
     for warning in (*feasibility_notes(made), *made.warnings):
-        console.print(f"note: {warning}", markup=False, highlight=False)
+        console.print(f"note: {warning}", markup=False, highlight=False, soft_wrap=True)
     count = len(made.cells)
     left = count
     if (options.store / MARK).is_file():
@@ -156,7 +156,7 @@ def execute(target: Target | None, grid: Grid, options: Options) -> int:
     require_writable(options.out, "--out")
     made, store = plan_and_open(grid, options, notes)
     for warning in made.warnings:
-        notes.print(f"note: {warning}", markup=False, highlight=False)
+        notes.print(f"note: {warning}", markup=False, highlight=False, soft_wrap=True)
     store.sweep()
     pending = made.pending(store)
     jobs = options.jobs or default_jobs(device)
@@ -185,13 +185,14 @@ def _conclude(
     """Print the table, the count of cells and where the report lies."""
     from ...reports.terminal import print_report
     from ...tables.assemble import build_model
+    from ..progress import plural
 
     console = Console()
     model = build_model(target, frame, methods=context.methods, preset=context.preset)
     print_report(model, console)
     counts = frame["status"].value_counts()
     parts = [f"{counts[name]} {name}" for name in ("done", "failed", "pending") if name in counts]
-    console.print(f"{len(frame)} cells: {', '.join(parts)}; {took}", highlight=False)
+    console.print(f"{plural(len(frame))}: {', '.join(parts)}; {took}", highlight=False)
     for page in written:
         if page.suffix == ".html":
             console.print(f"report: {page}", highlight=False, soft_wrap=True)

@@ -1,0 +1,180 @@
+"""What may be compared, what is hidden, and how a grid without a paper is laid out."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pandas as pd
+import pytest
+from table_frames import make_frame, make_row
+
+from adrepro.tables.assemble import build_model
+from adrepro.tables.generic import generic_target
+from adrepro.tables.model import MethodInfo
+from adrepro.tables.papers import load_target
+
+TABLE1 = load_target("table1")
+DIFFERNET = MethodInfo(
+    name="differnet", title="DifferNet", paper_backbone="alexnet", paper_image_size=448
+)
+PATCHCORE = MethodInfo(name="patchcore", title="PatchCore", paper_backbone="wide_resnet50_2")
+RAD = MethodInfo(name="rad", title="RAD", paper_backbone="alexnet", paper_image_size=448)
+INFOS = (DIFFERNET, PATCHCORE, RAD)
+
+
+def block_of(model, method):
+    return next(block for block in model.blocks if block.method == method)
+
+
+def compared_places(model, method):
+    return [
+        (row.spec.id, column, entry.metric)
+        for row in block_of(model, method).rows
+        for column, cell in zip(model.columns, row.cells, strict=True)
+        for entry in cell
+        if entry.reported is not None
+    ]
+
+
+def test_same_method_is_compared_and_no_other():
+    """DifferNet meets the two averages stated for it, PatchCore meets nothing."""
+    model = build_model(TABLE1, make_frame(TABLE1), methods=INFOS)
+    assert compared_places(model, "differnet") == [
+        ("average", 0.0, "image_auroc"),
+        ("average", 50.0, "image_auroc"),
+    ]
+    assert compared_places(model, "patchcore") == []
+    assert not block_of(model, "patchcore").has_counterpart
+    assert block_of(model, "differnet").comparable
+
+
+def test_the_papers_own_method_is_compared_everywhere():
+    """All 204 printed numbers of RAD meet an achieved RAD."""
+    model = build_model(TABLE1, make_frame(TABLE1, methods=["rad"]), methods=INFOS)
+    assert len(compared_places(model, "rad")) == 204
+
+
+def test_difference_is_that_of_the_digits_shown():
+    """A reader can check every difference by hand."""
+    model = build_model(TABLE1, make_frame(TABLE1, methods=["rad"]), methods=INFOS)
+    for row in block_of(model, "rad").rows:
+        for cell in row.cells:
+            for entry in cell:
+                shown = Decimal(entry.outcome.text())
+                assert entry.difference == shown - entry.reported.value
+
+
+DEPARTURES = [
+    ({"backbone": "efficientnet_lite0"}, {}, "backbone efficientnet_lite0 instead of alexnet"),
+    ({"image_size": 256}, {}, "image size 256 instead of 448"),
+    ({"image_size": 256.0}, {}, "image size 256 instead of 448"),
+    ({"protocol": "overlap/1:total=100"}, {}, "protocol overlap/1:total=100 instead of"),
+    ({"protocol": "fixed-test/1:total=60"}, {}, "protocol fixed-test/1:total=60 instead of"),
+    ({"evaluation": "eval/0"}, {}, "evaluation eval/0 instead of eval/1"),
+    ({}, {"preset": "quick"}, "preset quick"),
+]
+
+
+@pytest.mark.parametrize(("changes", "options", "reason"), DEPARTURES)
+def test_departures_forbid_comparison(changes, options, reason):
+    """Whatever departs from the paper takes the reported numbers away and is named."""
+    frame = make_frame(TABLE1, change={("differnet",): changes})
+    model = build_model(TABLE1, frame, methods=INFOS, **options)
+    block = block_of(model, "differnet")
+    assert not block.comparable
+    assert any(reason in text for text in block.departures)
+    assert compared_places(model, "differnet") == []
+    # The paper's own table still stands apart for reading.
+    assert model.reported is not None
+
+
+def test_overrides_and_unknown_methods_forbid_comparison():
+    """A changed setting, or a method nobody described, is not compared."""
+    changed = replace(DIFFERNET, overrides=("epochs 30 instead of 240",))
+    model = build_model(TABLE1, make_frame(TABLE1), methods=[changed])
+    assert block_of(model, "differnet").departures == ("epochs 30 instead of 240",)
+    model = build_model(TABLE1, make_frame(TABLE1))
+    assert not block_of(model, "differnet").comparable
+
+
+def test_synthetic_data_meet_no_reported_number():
+    """On synthetic data the paper's numbers are neither shown nor compared."""
+    frame = make_frame(TABLE1, methods=["rad", "differnet"], stand_ins=True)
+    model = build_model(TABLE1, frame, methods=INFOS)
+    assert model.synthetic
+    assert model.reported is None
+    assert compared_places(model, "rad") == []
+    assert compared_places(model, "differnet") == []
+    average = block_of(model, "rad").rows[15].cells[0][0].outcome
+    assert average.estimate is not None
+
+
+def test_synthetic_by_name_is_enough():
+    """A stand-in dataset is synthetic even if the frame's flag were lost."""
+    frame = make_frame(TABLE1, stand_ins=True).assign(synthetic=False)
+    assert build_model(TABLE1, frame, methods=INFOS).synthetic
+
+
+def test_best_is_shared_by_ties_and_needs_all_methods():
+    """Bold goes to the best complete mean, to both on a tie, to none if a rival is incomplete."""
+    change = {
+        ("differnet", "mvtec_ad", "bottle"): {"image_auroc": 0.9},
+        ("patchcore", "mvtec_ad", "bottle"): {"image_auroc": 0.90001},
+        ("differnet", "mvtec_ad", "cable"): {"image_auroc": 0.9},
+        ("patchcore", "mvtec_ad", "cable"): {"image_auroc": 0.8},
+        ("patchcore", "mvtec_ad", "grid", 0.0, 1): {"status": "failed"},
+    }
+    model = build_model(TABLE1, make_frame(TABLE1, change=change), methods=INFOS)
+
+    def best(method, index):
+        return block_of(model, method).rows[index].cells[0][0].best
+
+    names = [row.id for row in TABLE1.layout.rows]
+    bottle, cable, grid = (names.index(n) for n in ("bottle", "cable", "grid"))
+    assert (best("differnet", bottle), best("patchcore", bottle)) == (True, True)
+    assert (best("differnet", cable), best("patchcore", cable)) == (True, False)
+    assert (best("differnet", grid), best("patchcore", grid)) == (False, False)
+
+
+def test_results_outside_the_table_are_said():
+    """Rows that no cell of the table shows are counted in a note, not dropped silently."""
+    extra = pd.DataFrame([make_row("differnet", "mvtec_ad", "bottle", 25.0, 0)])
+    frame = pd.concat([make_frame(TABLE1), extra], ignore_index=True)
+    notes = build_model(TABLE1, frame, methods=INFOS).notes
+    assert any("1 of 577 results lie outside" in note for note in notes)
+
+
+def test_fewer_seeds_than_the_target_are_said():
+    """A run with one seed says that the target asks for three."""
+    notes = build_model(TABLE1, make_frame(TABLE1, seeds=1), methods=INFOS).notes
+    assert any("asks for 3" in note for note in notes)
+
+
+def test_empty_frame_gives_an_empty_table():
+    """No result is a table without blocks, not a crash."""
+    frame = make_frame(TABLE1).iloc[:0]
+    assert build_model(TABLE1, frame, methods=INFOS).blocks == ()
+    assert generic_target(frame).layout.rows == ()
+
+
+def test_generic_target_lays_out_any_grid():
+    """Rows are the frame's categories with an average per dataset that has several."""
+    rows = [
+        make_row("mine", dataset, category, noise, 0)
+        for noise in (10.0, 0.0)
+        for dataset, category in (("parts", "nut"), ("parts", "bolt"), ("strip", "strip"))
+    ]
+    frame = pd.DataFrame(rows)
+    target = generic_target(frame)
+    assert [row.label for row in target.layout.rows] == [
+        "parts nut",
+        "parts bolt",
+        "parts (average)",
+        "strip",
+    ]
+    assert target.run.noise == (0.0, 10.0)
+    assert target.layout.curve == ("parts/", "strip/strip")
+    model = build_model(target, frame)
+    assert model.reported is None
+    average = model.blocks[0].rows[2].cells[0][0].outcome.estimate
+    expected = frame.query("dataset == 'parts' and noise == 0").image_auroc.mean()
+    assert float(average.mean) == pytest.approx(expected, abs=1e-12)
