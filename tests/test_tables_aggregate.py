@@ -26,7 +26,7 @@ def entry(model, method, row, column, metric):
 
 
 def test_means_equal_pandas():
-    """Means and deviations equal pandas' for categories, and for the average of the seeds' means."""
+    """Means and deviations equal pandas', for categories and for per-seed averages."""
     frame = make_frame(TABLE1)
     model = build_model(TABLE1, frame)
     for method in ("differnet", "patchcore"):

@@ -99,7 +99,7 @@ def test_table1_bold_and_text_numbers(table1):
 def test_table1_run_and_layout(table1):
     """The run asks for both datasets at six levels with three seeds."""
     assert table1.name == "rad/table1"
-    assert table1.slug == "rad_table1"
+    assert table1.slug == "table1"
     assert [d.name for d in table1.run.datasets] == ["mvtec_ad", "ksdd2"]
     assert len(table1.run.datasets[0].categories) == 15
     assert table1.run.noise == tuple(map(float, LEVELS))

@@ -1,0 +1,1 @@
+"""Methods: fit on a training set, score images. The contract is in `methods.base`."""

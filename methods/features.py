@@ -1,0 +1,291 @@
+"""Frozen features, computed once per image and shared by noise levels, seeds and methods."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from ..datasets.errors import ContractError, UsageError
+from ..datasets.images import ImageSet
+from .backbones import Backbone, BackboneSpec, load_backbone
+from .cache import Arrays, Recent, read_arrays, write_arrays
+
+if TYPE_CHECKING:
+    import torch
+
+# Part of every cache key: raise it when the same key would give other values.
+FEATURES_VERSION = 1
+FORWARD_BATCH = 16  # images per forward pass; larger ones are slower on CPU (cache misses)
+DECODERS = 2
+MEMORY_BYTES = 512 * 2**20
+
+
+def rotate_view(image: np.ndarray, degrees: float) -> np.ndarray:
+    """Rotate ``uint8 [H, W, 3]`` counter-clockwise as DifferNet does: nearest, black corners."""
+    if degrees % 360 == 0:
+        return image
+    return np.asarray(Image.fromarray(image).rotate(degrees, Image.Resampling.NEAREST))
+
+
+def pooled_scales(
+    backbone: Backbone, batch: torch.Tensor, sizes: Sequence[int], stride: int
+) -> torch.Tensor:
+    """Pool one feature map per scale over space; differentiable (DifferNet, section 3.1).
+
+    Parameters
+    ----------
+    backbone
+        The frozen network.
+    batch
+        ``float32 [N, 3, H, H]``, normalised, H the largest of ``sizes``.
+    sizes
+        Side per scale in pixels. A smaller one is made from ``batch`` by nearest neighbour, as
+        the official code does.
+    stride
+        Which map.
+
+    Returns
+    -------
+    torch.Tensor
+        ``float32 [N, len(sizes) · C]``, scales concatenated in the order given.
+    """
+    import torch
+    from torch.nn import functional
+
+    means = []
+    for size in sizes:
+        same = size == batch.shape[-1]
+        scaled = batch if same else functional.interpolate(batch, size=(size, size))
+        means.append(backbone.maps(scaled, (stride,))[stride].mean(dim=(2, 3)))
+    return torch.cat(means, dim=1)
+
+
+class FeatureProvider:
+    """Features of one backbone, from memory, else from disk, else computed.
+
+    Parameters
+    ----------
+    spec
+        The backbone; it is loaded only when something has to be computed. None for a method that
+        declares no backbone: asking for features is then an error.
+    device
+        Torch device string.
+    cache_dir
+        Folder of the feature files; None keeps features in memory only.
+    memory_bytes
+        How much the process may keep in memory.
+    """
+
+    def __init__(
+        self,
+        spec: BackboneSpec | None,
+        device: str = "cpu",
+        cache_dir: Path | None = None,
+        *,
+        memory_bytes: int = MEMORY_BYTES,
+    ) -> None:
+        self._spec, self.device, self.cache_dir = spec, device, cache_dir
+        self._recent = Recent(memory_bytes)
+
+    @property
+    def spec(self) -> BackboneSpec:
+        """The backbone in names; `ContractError` for a method that declares none."""
+        if self._spec is None:
+            raise ContractError("features were asked for, but the method's class names no backbone")
+        return self._spec
+
+    @cached_property
+    def backbone(self) -> Backbone:
+        """The live network, for methods that need gradients through it."""
+        import torch
+
+        # Weights loaded inside an inference-mode block could never take part in a gradient.
+        with torch.inference_mode(False):
+            return load_backbone(self.spec, self.device)
+
+    def uncached(self) -> FeatureProvider:
+        """Return a provider on the same network that remembers nothing; to time the whole path."""
+        cold = FeatureProvider(self._spec, self.device, None, memory_bytes=0)
+        if "backbone" in self.__dict__:
+            cold.__dict__["backbone"] = self.backbone
+        return cold
+
+    def maps(
+        self, images: ImageSet, strides: Sequence[int], size: int | None = None
+    ) -> dict[int, np.ndarray]:
+        """Return feature maps of images.
+
+        Parameters
+        ----------
+        images
+            The images.
+        strides
+            Which maps.
+        size
+            Side in pixels that images are squashed to; None takes the set's own.
+
+        Returns
+        -------
+        dict
+            Stride → ``float32 [N, C, h, w]``.
+
+        Raises
+        ------
+        UsageError
+            The network has no such stride, or there are no images.
+        """
+        strides = tuple(sorted(set(strides)))
+        images = images if size is None else images.resized(size)
+        view = {"kind": "maps", "strides": strides, "size": images.size}
+
+        def compute(pixels: list[np.ndarray]) -> list[Arrays]:
+            found = self.backbone.maps(self.backbone.normalise(np.stack(pixels)), strides)
+            arrays = {str(s): m.contiguous().cpu().numpy() for s, m in found.items()}
+            return [{k: a[i].copy() for k, a in arrays.items()} for i in range(len(pixels))]
+
+        items = self._collect(images, view, lambda image: image, compute, FORWARD_BATCH)
+        return {s: np.stack([item[str(s)] for item in items]) for s in strides}
+
+    def pooled(
+        self,
+        images: ImageSet,
+        *,
+        sizes: tuple[int, ...],
+        stride: int,
+        angles: tuple[float, ...],
+    ) -> np.ndarray:
+        """Return pooled multi-scale features of rotated views, see `pooled_scales`.
+
+        Parameters
+        ----------
+        images
+            The images; squashed to the largest of ``sizes``.
+        sizes
+            Sides in pixels.
+        stride
+            Which map is pooled.
+        angles
+            Rotation of each view in degrees, counter-clockwise.
+
+        Returns
+        -------
+        numpy.ndarray
+            ``float32 [N, V, D]``: images × views × (scales · channels).
+
+        Raises
+        ------
+        UsageError
+            The network has no such stride, or there are no images.
+        """
+        view = {"kind": "pooled", "sizes": sizes, "stride": stride, "angles": angles}
+
+        def views(image: np.ndarray) -> np.ndarray:
+            return np.stack([rotate_view(image, angle) for angle in angles])
+
+        def compute(pixels: list[np.ndarray]) -> list[Arrays]:
+            flat = np.concatenate(pixels)
+            parts = [
+                pooled_scales(self.backbone, self.backbone.normalise(chunk), sizes, stride)
+                for chunk in np.split(flat, range(FORWARD_BATCH, len(flat), FORWARD_BATCH))
+            ]
+            rows = np.concatenate([part.cpu().numpy() for part in parts])
+            return [{"pooled": part} for part in np.split(rows, len(pixels))]
+
+        batch = max(1, FORWARD_BATCH // len(angles))
+        items = self._collect(images.resized(max(sizes)), view, views, compute, batch)
+        return np.stack([item["pooled"] for item in items])
+
+    def _collect(
+        self,
+        images: ImageSet,
+        view: dict[str, Any],
+        prepare: Callable[[np.ndarray], np.ndarray],
+        compute: Callable[[list[np.ndarray]], list[Arrays]],
+        batch: int,
+    ) -> list[Arrays]:
+        """Return one item per image; only what neither memory nor disk holds is computed."""
+        if not len(images):
+            raise UsageError("features of no images were asked for; give at least one image")
+        folder = self._folder(view)
+        items = [self._known(folder, name) for name in images.hashes]
+        # Equal images share a hash: each is computed once.
+        missing = {images.hashes[i]: i for i, item in enumerate(items) if item is None}
+        fresh: dict[str, Arrays] = {}
+        if missing:
+            import torch
+
+            with torch.inference_mode():
+                for indices, pixels in _decoded(images, list(missing.values()), prepare, batch):
+                    for i, arrays in zip(indices, compute(pixels), strict=True):
+                        fresh[images.hashes[i]] = arrays
+                        self._keep(folder, images.hashes[i], arrays)
+        return [
+            fresh[name] if item is None else item
+            for name, item in zip(images.hashes, items, strict=True)
+        ]
+
+    def _folder(self, view: dict[str, Any]) -> str:
+        whole = {
+            "version": FEATURES_VERSION,
+            "network": self.spec.name,
+            "weights": self._weights_sha256,
+            **view,
+        }
+        return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:32]
+
+    @cached_property
+    def _weights_sha256(self) -> str:
+        return self.spec.weights_sha256()
+
+    def _path(self, folder: str, name: str) -> Path | None:
+        if self.cache_dir is None:
+            return None
+        return self.cache_dir / folder / name[:2] / f"{name}.safetensors"
+
+    def _known(self, folder: str, name: str) -> Arrays | None:
+        arrays = self._recent.get((folder, name))
+        path = self._path(folder, name)
+        if arrays is None and path is not None:
+            arrays = read_arrays(path)
+            if arrays is not None:
+                self._recent.put((folder, name), arrays)
+        return arrays
+
+    def _keep(self, folder: str, name: str, arrays: Arrays) -> None:
+        self._recent.put((folder, name), arrays)
+        path = self._path(folder, name)
+        if path is not None:
+            write_arrays(path, arrays)
+
+
+def _decoded(
+    images: ImageSet,
+    indices: list[int],
+    prepare: Callable[[np.ndarray], np.ndarray],
+    batch: int,
+) -> Iterator[tuple[list[int], list[np.ndarray]]]:
+    """Yield batches of prepared images, decoding the next ones while the caller computes."""
+
+    def load(index: int) -> np.ndarray:
+        return prepare(np.asarray(images[index]))
+
+    chunks = [indices[i : i + batch] for i in range(0, len(indices), batch)]
+    waiting: deque[tuple[list[int], list[Future[np.ndarray]]]] = deque()
+    with ThreadPoolExecutor(DECODERS) as pool:
+        for chunk in chunks:
+            waiting.append((chunk, [pool.submit(load, i) for i in chunk]))
+            # Two batches ahead keep the decoders busy; more would fill memory with pixels.
+            if len(waiting) > 2:
+                ready, done = waiting.popleft()
+                yield ready, [future.result() for future in done]
+        for ready, done in waiting:
+            yield ready, [future.result() for future in done]

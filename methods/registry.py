@@ -1,0 +1,171 @@
+"""From a method's name to its class, without importing what is not asked for.
+
+A name is a built-in one, one of an installed package's entry points in the group
+``adrepro.methods``, or ``module:Class`` for a class of one's own that Python can import from the
+current folder.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from ..datasets.errors import UnknownNameError, UsageError
+from .base import Method
+from .settings import field_types, make_settings, preset_backbone, preset_image_size
+from .sources import method_source_sha256
+
+__all__ = [
+    "MethodInfo",
+    "all_methods",
+    "make_settings",
+    "method_class",
+    "method_source_sha256",
+    "method_targets",
+    "preset_backbone",
+    "preset_image_size",
+]
+
+GROUP = "adrepro.methods"
+BUILTIN = {
+    "differnet": "adrepro.methods.differnet.method:DifferNet",
+    "patchcore": "adrepro.methods.patchcore.method:PatchCore",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodInfo:
+    """What a listing shows of a method.
+
+    Attributes
+    ----------
+    name, title, paper
+        As the class says.
+    origin
+        Where the class lies, ``module:Class``.
+    backbone
+        The paper's backbone, or None.
+    image_size
+        The paper's input size in pixels.
+    localises
+        Whether it returns maps.
+    presets
+        Names of its presets besides ``paper``.
+    settings
+        Setting → default.
+    departures
+        Where it departs from its paper.
+    """
+
+    name: str
+    title: str
+    paper: str
+    origin: str
+    backbone: str | None
+    image_size: int
+    localises: bool
+    presets: tuple[str, ...]
+    settings: dict[str, object]
+    departures: tuple[str, ...]
+
+
+def method_targets() -> dict[str, str]:
+    """Return every registered name with its ``module:Class``.
+
+    Raises
+    ------
+    UsageError
+        Two packages register the same name; the message names both.
+    """
+    return dict(_merge(importlib.metadata.entry_points(group=GROUP)))
+
+
+def _merge(entries: Iterable[importlib.metadata.EntryPoint]) -> dict[str, str]:
+    targets = dict(BUILTIN)
+    for entry in entries:
+        if targets.setdefault(entry.name, entry.value) != entry.value:
+            raise UsageError(
+                f"two methods are called '{entry.name}': {targets[entry.name]} and {entry.value}; "
+                "rename or uninstall one"
+            )
+    return targets
+
+
+def method_class(name: str) -> type[Method]:
+    """Return the class of a method.
+
+    Parameters
+    ----------
+    name
+        A registered name, or ``module:Class``.
+
+    Raises
+    ------
+    UnknownNameError
+        No such name, or no such class in the module.
+    UsageError
+        The module cannot be imported, or the class is no `Method`.
+    """
+    if ":" in name:
+        return _load(name)
+    targets = method_targets()
+    if name not in targets:
+        raise UnknownNameError("method", name, targets)
+    cls = _load(targets[name])
+    if getattr(cls, "name", None) != name:
+        raise UsageError(f"{targets[name]} is registered as '{name}' but calls itself '{cls.name}'")
+    return cls
+
+
+@lru_cache(maxsize=64)
+def _load(target: str) -> type[Method]:
+    module_name, _, class_name = target.partition(":")
+    if os.getcwd() not in sys.path:
+        # Last, so that a file in the current folder never hides an installed package.
+        sys.path.append(os.getcwd())
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as err:  # a user's module may fail in any way while it is imported
+        raise UsageError(
+            f"method '{target}': importing {module_name} failed ({type(err).__name__}: {err}); "
+            f"expected an importable module, searched from {os.getcwd()}"
+        ) from err
+    cls = getattr(module, class_name, None)
+    if cls is None:
+        classes = [k for k, v in vars(module).items() if isinstance(v, type)]
+        raise UnknownNameError(f"class in {module_name}", class_name, classes)
+    if not (isinstance(cls, type) and issubclass(cls, Method)):
+        raise UsageError(f"method '{target}': expected a subclass of adrepro.methods.base.Method")
+    if not isinstance(getattr(cls, "name", None), str) or not isinstance(
+        getattr(cls, "title", None), str
+    ):
+        raise UsageError(f"method '{target}': the class must set 'name' and 'title'")
+    return cls
+
+
+def method_info(cls: type[Method], origin: str) -> MethodInfo:
+    """Describe a method class."""
+    defaults = cls.Settings()
+    return MethodInfo(
+        name=cls.name,
+        title=cls.title,
+        paper=cls.paper,
+        origin=origin,
+        backbone=cls.backbone,
+        image_size=cls.image_size,
+        localises=cls.localises,
+        presets=tuple(cls.presets),
+        settings={key: getattr(defaults, key) for key in field_types(cls)},
+        departures=cls.departures,
+    )
+
+
+def all_methods() -> list[MethodInfo]:
+    """Describe every registered method, by name; imports neither torch nor any weights."""
+    targets = method_targets()
+    return [method_info(method_class(name), targets[name]) for name in sorted(targets)]

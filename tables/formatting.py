@@ -1,0 +1,84 @@
+"""The only place that turns a number into digits, so that every output shows the same ones.
+
+Binary floats do not hold most decimal ties, and libraries round ties differently. Here a float
+means the shortest decimal that reads back as it (``repr``), sums and means are exact fractions,
+and a tie is rounded away from zero, as on paper.
+"""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from enum import Enum
+from fractions import Fraction
+from typing import SupportsFloat
+
+Number = SupportsFloat | Fraction | Decimal
+
+
+class Mark(Enum):
+    """Why a place in a table has no number; six reasons, never the same mark.
+
+    Attributes
+    ----------
+    symbol, ascii
+        The mark, and the mark for terminals that cannot show it.
+    meaning
+        For legends.
+    """
+
+    NOT_RUN = ("–", "-", "not part of this run")
+    PENDING = ("…", "...", "planned, no result yet")
+    FAILED = ("✗", "x", "failed; the reason is listed")
+    UNDEFINED = ("n/a", "n/a", "undefined for this method or test set")
+    INCOMPLETE = ("k of n", "k of n", "average withheld, only k of n categories are complete")
+    NOT_REPORTED = ("·", ".", "the paper reports no number")
+
+    def __init__(self, symbol: str, ascii_symbol: str, meaning: str) -> None:
+        self.symbol, self.ascii, self.meaning = symbol, ascii_symbol, meaning
+
+
+def exact(value: Number) -> Fraction:
+    """Return the number that ``repr`` shows, exactly.
+
+    Raises
+    ------
+    ValueError
+        Not finite.
+    """
+    if isinstance(value, Fraction):
+        return value
+    if isinstance(value, Decimal | int):
+        return Fraction(value)
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{number} has no digits: expected a finite number")
+    return Fraction(Decimal(repr(number)))
+
+
+def tenths(value: Number) -> Decimal:
+    """Round to one digit after the point, ties away from zero; never a negative zero."""
+    scaled = exact(value) * 10
+    whole = (2 * abs(scaled.numerator) + scaled.denominator) // (2 * scaled.denominator)
+    return Decimal(-whole if scaled < 0 else whole).scaleb(-1)
+
+
+def percent(fraction: Number) -> str:
+    """Format a fraction as percent with one digit: 0.9865 gives ``"98.7"``."""
+    return str(percent_value(fraction))
+
+
+def percent_value(fraction: Number) -> Decimal:
+    """Return the percentage that `percent` shows."""
+    return tenths(exact(fraction) * 100)
+
+
+def points(difference: Decimal) -> str:
+    """Format a difference in percentage points with its sign: ``"+0.6"``, ``"-1.2"``, ``"0.0"``."""
+    rounded = tenths(difference)
+    return f"+{rounded}" if rounded > 0 else str(rounded)
+
+
+def level(noise: float) -> str:
+    """Format a noise level in percent without needless digits: 10.0 gives ``"10"``."""
+    return f"{noise:g}"
