@@ -122,8 +122,8 @@ class Method(ABC):
     localises
         Whether ``score`` returns maps; a method may also set it per instance, from its settings.
     presets
-        Preset name → overrides of settings, and of ``image_size``, for the ``quick`` and ``demo``
-        presets.
+        Preset name → overrides of settings, of ``image_size`` and of ``backbone``, for the
+        ``quick`` and ``demo`` presets.
     departures
         One sentence each: where this implementation departs from the paper or official code.
     settings

@@ -58,8 +58,9 @@ _ACCENTS = {
 
 def one_line(text: str) -> str:
     """Collapse white space and drop control characters."""
-    flat = _SPACES.sub(" ", text).strip()
-    return "".join(char for char in flat if unicodedata.category(char) not in ("Cc", "Cf", "Cs"))
+    flat = _SPACES.sub(" ", text)
+    kept = (char for char in flat if unicodedata.category(char) not in ("Cc", "Cf", "Cs"))
+    return _SPACES.sub(" ", "".join(kept)).strip()
 
 
 def latex(text: str) -> str:

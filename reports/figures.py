@@ -116,8 +116,9 @@ def _draw(model: TableModel) -> Figure:
     figure = Figure(figsize=(1.2 + 3.6 * count, 3.9), layout="constrained")
     axes = figure.subplots(1, count, sharey=True, squeeze=False)[0]
     handles: dict[str, Any] = {}
-    for axis, row in zip(axes, rows, strict=False):
-        _panel(axis, model, row, handles)
+    drawn = [_panel(axis, model, row, handles) for axis, row in zip(axes, rows, strict=False)]
+    if not any(drawn):
+        axes[0].set_ylim(0, 100)
     for metric, dash in zip(model.target.layout.metrics, DASHES, strict=False):
         handles[METRICS[metric]] = _proxy(color=INK, linestyle=dash)
     if handles:
@@ -137,7 +138,8 @@ def _draw(model: TableModel) -> Figure:
     return figure
 
 
-def _panel(axis: Axes, model: TableModel, row: RowSpec, handles: dict[str, Any]) -> None:
+def _panel(axis: Axes, model: TableModel, row: RowSpec, handles: dict[str, Any]) -> bool:
+    """Draw one row; return whether there was anything to draw."""
     axis.set_title(one_line(row.label), fontsize=9.5, loc="left", fontweight="bold")
     axis.set_xlabel("Label noise (%)")
     axis.set_xticks(list(model.columns))
@@ -150,6 +152,7 @@ def _panel(axis: Axes, model: TableModel, row: RowSpec, handles: dict[str, Any])
     if not drawn:
         message = "nothing to draw:\nno complete result in this row"
         axis.text(0.5, 0.5, message, ha="center", va="center", transform=axis.transAxes)
+    return drawn
 
 
 def _curves(

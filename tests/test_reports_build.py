@@ -22,14 +22,14 @@ from adrepro.tables.papers import load_target
 TABLE1 = load_target("table1")
 CONTEXT = ReportContext(methods=INFOS, version="0.1.0", command="reproduce table1")
 NAMES = {
-    "rad_table1.csv",
-    "rad_table1.html",
-    "rad_table1.md",
-    "rad_table1.tex",
-    "rad_table1_standalone.tex",
-    "rad_table1_noise.pdf",
-    "rad_table1_noise.png",
-    "rad_table1_noise.svg",
+    "table1.csv",
+    "table1.html",
+    "table1.md",
+    "table1.tex",
+    "table1_standalone.tex",
+    "table1_noise.pdf",
+    "table1_noise.png",
+    "table1_noise.svg",
 }
 
 
@@ -84,7 +84,7 @@ def test_bytes_do_not_depend_on_the_process(report, tmp_path):
 def test_chosen_formats(frame, tmp_path):
     """Only what was asked for is written; an unknown format is named before anything is."""
     written = build_report(TABLE1, frame, tmp_path, formats=["csv"], context=CONTEXT)
-    assert [path.name for path in written] == ["rad_table1.csv"]
+    assert [path.name for path in written] == ["table1.csv"]
     with pytest.raises(UnknownNameError, match="docx"):
         build_report(TABLE1, frame, tmp_path / "x", formats=["csv", "docx"])
     assert not (tmp_path / "x").exists()

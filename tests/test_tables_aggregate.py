@@ -95,6 +95,18 @@ def test_missing_category_takes_the_average():
     assert wood.mark is Mark.NOT_RUN
 
 
+def test_a_seed_missing_everywhere_takes_the_average():
+    """While the last seed has not run, categories show n = 2 of 3 and the average waits."""
+    change = {
+        ("differnet", "mvtec_ad", category, 0.0, 2): {"status": "pending"}
+        for category in TABLE1.run.datasets[0].categories
+    }
+    model = build_model(TABLE1, make_frame(TABLE1, change=change))
+    assert entry(model, "differnet", "average", 0.0, "image_auroc").outcome.text() == "0 of 15"
+    bottle = entry(model, "differnet", "bottle", 0.0, "image_auroc").outcome.estimate
+    assert (bottle.n, bottle.planned) == (2, 3)
+
+
 def test_equal_counts_of_different_seeds_are_no_set():
     """Two seeds in each category are not complete when they are not the same two."""
     runs = read_runs(

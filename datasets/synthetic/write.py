@@ -1,0 +1,268 @@
+"""Put drawn images on disk, in the folder layout of MVTec AD or of KolektorSDD2.
+
+A category is drawn into a hidden folder beside its place and renamed into it, with a stamp that
+says by which generator and with which settings it was drawn. A folder whose stamp matches is left
+as it is; one that was drawn otherwise is replaced; one that was not drawn by us is never touched.
+Image files hold the same pixels everywhere; their compressed bytes may follow the zlib in use.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from ..errors import DataError, UnknownNameError
+from ..seeds import derive_seed
+from ..types import GOOD
+from .scene import CATEGORIES, SMALLEST, defects, draw, draw_strip
+
+VERSION = "1"
+STAMP = "synthetic.json"
+KSDD2_CATEGORY = "ksdd2"
+
+_GENERATOR = "adrepro.datasets.synthetic"
+_GREY = frozenset({"grid", "screw", "zipper"})  # single channel in MVTec AD too
+_TEST_GOOD, _TEST_ANOMALOUS, _PER_DEFECT = 1_000_000, 2_000_000, 10_000
+_KSDD2_FIRST = {"train": 10_000, "test": 20_000}
+_SIZES = 7  # strips come in a few slightly different heights, as the real ones do
+
+Kind = Literal["mvtec", "ksdd2"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """How many images to draw of a category.
+
+    Attributes
+    ----------
+    train
+        Nominal training images.
+    train_anomalous
+        Anomalous training images; only KolektorSDD2's layout has such.
+    test_good, test_anomalous
+        Test images; the anomalous ones are shared out evenly among the category's defects.
+    """
+
+    train: int = 60
+    train_anomalous: int = 30
+    test_good: int = 15
+    test_anomalous: int = 45
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            least = 0 if name == "train_anomalous" else 1
+            if not least <= value <= _PER_DEFECT:
+                raise DataError(
+                    f"synthetic counts: {name} = {value}; give {least} to {_PER_DEFECT:,}"
+                )
+
+
+class _Job(NamedTuple):
+    """One image: where it goes, where its mask goes (or None), and how it is drawn."""
+
+    image: str
+    mask: str | None
+    make: Callable[[], tuple[np.ndarray, np.ndarray]]
+
+
+def materialise(
+    root: Path,
+    kind: Kind,
+    *,
+    categories: Iterable[str] | None = None,
+    size: int = 256,
+    counts: Counts | None = None,
+    seed: int = 0,
+) -> Path:
+    """Draw a dataset into a folder, unless it is there already.
+
+    Parameters
+    ----------
+    root
+        The dataset's folder; made if need be.
+    kind
+        ``"mvtec"``: one folder per category as of MVTec AD; grid, screw and zipper are single
+        channel. ``"ksdd2"``: ``train`` and ``test`` as of KolektorSDD2.
+    categories
+        Which categories to draw; None = all. Of ``"ksdd2"`` there is only one, ``ksdd2``.
+    size
+        Side of an image in pixels. A steel strip is 0.9 times as wide and about 2.5 times as
+        high: 230 × 630 at the default, like the real ones.
+    counts
+        How many images; None = `Counts` as it is.
+    seed
+        Another seed gives other images.
+
+    Returns
+    -------
+    Path
+        ``root``.
+
+    Raises
+    ------
+    UnknownNameError
+        An unknown kind or category.
+    DataError
+        The size is too small, the folder cannot be written, or it holds something that was not
+        drawn by this generator.
+    """
+    counts = counts or Counts()
+    if kind not in ("mvtec", "ksdd2"):
+        raise UnknownNameError("synthetic layout", kind, ("mvtec", "ksdd2"))
+    if size < SMALLEST:
+        raise DataError(f"synthetic images of {size} pixels: give a size of at least {SMALLEST}")
+    known = CATEGORIES if kind == "mvtec" else (KSDD2_CATEGORY,)
+    wanted = known if categories is None else tuple(categories)
+    for name in wanted:
+        if name not in known:
+            raise UnknownNameError("synthetic category", name, known)
+    for name in wanted:
+        folder = root / name if kind == "mvtec" else root
+        if kind == "mvtec":
+            jobs = list(_mvtec_jobs(name, size, counts, seed))
+        else:
+            jobs = list(_ksdd2_jobs(size, counts, seed))
+        stamp = {"generator": _GENERATOR, "version": VERSION, "category": name, "seed": seed}
+        stamp |= {"size": size, "counts": asdict(counts), "files": _files(jobs)}
+        try:
+            _ensure(folder, stamp, jobs, grey=name in _GREY)
+        except OSError as err:
+            raise DataError(
+                f"{folder}: synthetic images cannot be written ({err.strerror or err});"
+                " give a folder on a writable disk with free space"
+            ) from err
+    return root
+
+
+def _mvtec_jobs(category: str, size: int, counts: Counts, seed: int) -> Iterator[_Job]:
+    def make(index: int, defect: str | None = None) -> Callable:
+        return lambda: draw(category, index, defect=defect, size=size, seed=seed)
+
+    for i in range(counts.train):
+        yield _Job(f"train/{GOOD}/{i:03}.png", None, make(i))
+    for i in range(counts.test_good):
+        yield _Job(f"test/{GOOD}/{i:03}.png", None, make(_TEST_GOOD + i))
+    names = defects(category)
+    for k in range(counts.test_anomalous):
+        i, which = divmod(k, len(names))
+        index = _TEST_ANOMALOUS + which * _PER_DEFECT + i
+        stem = f"{names[which]}/{i:03}"
+        yield _Job(f"test/{stem}.png", f"ground_truth/{stem}_mask.png", make(index, names[which]))
+
+
+def _ksdd2_jobs(size: int, counts: Counts, seed: int) -> Iterator[_Job]:
+    def make(index: int, defective: bool) -> Callable:
+        tall = derive_seed("synthetic-height", index, seed) % _SIZES - _SIZES // 2
+        height, width = round(size * (2.46 + 0.02 * tall)), round(0.9 * size)
+        return lambda: draw_strip(index, defective=defective, height=height, width=width, seed=seed)
+
+    shares = {
+        "train": (counts.train, counts.train_anomalous, 0),
+        "test": (counts.test_good, counts.test_anomalous, _TEST_GOOD),
+    }
+    for split, (nominal, anomalous, first) in shares.items():
+        rng = np.random.Generator(np.random.PCG64(derive_seed("synthetic-order", split, seed)))
+        order = rng.permutation(np.arange(nominal + anomalous) < anomalous)
+        for i, defective in enumerate(order):
+            stem = f"{split}/{_KSDD2_FIRST[split] + i}"
+            yield _Job(f"{stem}.png", f"{stem}_GT.png", make(first + i, bool(defective)))
+
+
+def _files(jobs: Iterable[_Job]) -> int:
+    return sum(1 if job.mask is None else 2 for job in jobs)
+
+
+def _ensure(folder: Path, stamp: dict, jobs: list[_Job], *, grey: bool) -> None:
+    if _is_current(folder, stamp):
+        return
+    _refuse_foreign(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = _aside(folder)
+    try:
+        _write_all(draft, jobs, grey=grey)
+        (draft / STAMP).write_text(json.dumps(stamp, indent=1) + "\n", encoding="utf-8")
+        _install(draft, folder, stamp)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _aside(folder: Path) -> Path:
+    return folder.parent / f".{folder.name}.{uuid.uuid4().hex}.tmp"
+
+
+def _is_current(folder: Path, stamp: dict) -> bool:
+    if _read_stamp(folder) != stamp:
+        return False
+    # A cheap look at whether somebody deleted images since.
+    return sum(1 for _ in folder.rglob("*.png")) == stamp["files"]
+
+
+def _read_stamp(folder: Path) -> dict | None:
+    try:
+        found = json.loads((folder / STAMP).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Raise unless the folder is absent, empty or drawn by this generator."""
+    if not folder.exists() or (_read_stamp(folder) or {}).get("generator") == _GENERATOR:
+        return
+    if not folder.is_dir() or any(folder.iterdir()):
+        raise DataError(
+            f"{folder}: exists and was not drawn by this generator (no valid {STAMP});"
+            " give another folder or move it away"
+        )
+
+
+def _write_all(folder: Path, jobs: list[_Job], *, grey: bool) -> None:
+    for parent in {(folder / name).parent for job in jobs for name in job[:2] if name}:
+        parent.mkdir(parents=True, exist_ok=True)
+
+    def write(job: _Job) -> None:
+        image, mask = job.make()
+        pixels = image[..., 0] if grey else image
+        Image.fromarray(pixels).save(folder / job.image, compress_level=1)
+        if job.mask:
+            Image.fromarray(mask * np.uint8(255)).save(folder / job.mask)
+
+    # Threads, not processes: numpy and zlib let go of the interpreter lock, and drawing depends
+    # on nothing but its arguments.
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        for _ in pool.map(write, jobs):
+            pass
+
+
+def _install(draft: Path, folder: Path, stamp: dict) -> None:
+    """Rename the draft into place; another process may be doing the same."""
+    for _ in range(5):
+        try:
+            os.rename(draft, folder)
+        except OSError:
+            if _is_current(folder, stamp):
+                return  # the other one was first, with the same images
+            _refuse_foreign(folder)
+            _discard(folder)
+        else:
+            return
+    raise DataError(f"{folder}: another process keeps replacing it; run one at a time")
+
+
+def _discard(folder: Path) -> None:
+    old = _aside(folder)
+    try:
+        os.rename(folder, old)
+    except FileNotFoundError:
+        return  # the other process took it away first
+    shutil.rmtree(old, ignore_errors=True)

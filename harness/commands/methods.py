@@ -1,0 +1,65 @@
+"""``reproduce methods``: list methods, check one against the contract, start a new one."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ...datasets.errors import ContractError
+
+
+@click.group(name="methods")
+def command() -> None:
+    """List methods, check one against the contract, start a new one."""
+
+
+@command.command(name="list")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+def list_methods(as_json: bool) -> None:
+    """List the registered methods, with plug-ins of installed packages."""
+    from ...methods.registry import all_methods
+
+    methods = all_methods()
+    if as_json:
+        click.echo(json.dumps([dataclasses.asdict(info) for info in methods], indent=2))
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for head in ("method", "paper", "backbone", "pixels", "maps", "presets"):
+        table.add_column(head, overflow="fold")
+    for info in methods:
+        maps = "yes" if info.localises else "no"
+        presets = ", ".join(("paper", *info.presets))
+        row = (info.name, info.paper, info.backbone or "none", info.image_size, maps, presets)
+        table.add_row(*(Text(str(text)) for text in row))
+    Console().print(table)
+
+
+@command.command()
+@click.argument("name")
+def check(name: str) -> None:
+    """Run the contract tests on NAME, a registered method or my_module:MyMethod."""
+    from ...methods.check import check_method
+
+    results = check_method(name)
+    for result in results:
+        detail = f": {result.detail}" if result.detail else ""
+        click.echo(f"{'ok  ' if result.passed else 'FAIL'}  {result.name}{detail}")
+    failed = sum(not result.passed for result in results)
+    if failed:
+        raise ContractError(f"{name} breaks the contract: {failed} of {len(results)} tests failed")
+
+
+@command.command()
+@click.argument("name")
+def new(name: str) -> None:
+    """Write NAME.py, a small method that works, into the current folder."""
+    from ...methods.template import write_template
+
+    path, target = write_template(name, Path.cwd())
+    click.echo(f"wrote {path.name}; next: reproduce methods check {target}")
