@@ -196,11 +196,12 @@ class Backbone:
             torch.tensor(c, dtype=torch.float32, device=device).view(1, 3, 1, 1) for c in colour
         )
 
-    def normalise(self, images: np.ndarray | torch.Tensor) -> torch.Tensor:
+    def normalise(self, images: np.ndarray) -> torch.Tensor:
         """Turn ``uint8 [N, H, W, 3]`` into the network's input, ``float32 [N, 3, H, W]``."""
         import torch
 
-        batch = torch.as_tensor(images).to(self.device).permute(0, 3, 1, 2).float() / 255
+        # Copied, because decoded images are read-only and torch has no such tensors.
+        batch = torch.from_numpy(images.copy()).to(self.device).permute(0, 3, 1, 2).float() / 255
         return (batch - self._mean) / self._std
 
     def check_strides(self, strides: Sequence[int]) -> None:

@@ -19,7 +19,8 @@ def method_source_sha256(cls: type[Method]) -> str:
     """Hash the source files that a method consists of.
 
     These are the modules of its bases, and what these modules import, directly or not, from their
-    own top-level package and from `FOLLOWED`. Line ends do not count.
+    own top-level package, from files beside a single-file method, and from `FOLLOWED`. Installed
+    libraries do not count, nor do line ends.
 
     Raises
     ------
@@ -37,11 +38,12 @@ def method_sources(cls: type[Method]) -> dict[str, Path]:
     """Return module name → source file of all that `method_source_sha256` hashes."""
     bases = [base for base in cls.__mro__ if issubclass(base, Method)]
     roots = {base.__module__.partition(".")[0] for base in bases} - {"adrepro"}
+    folders = {path.parent for path in map(_source_file, roots) if path is not None}
     waiting = [base.__module__ for base in bases]
     found: dict[str, Path] = {}
     while waiting:
         module = waiting.pop()
-        if module in found or not _followed(module, roots):
+        if module in found or not _followed(module, roots, folders):
             continue
         path = _source_file(module)
         if path is None:
@@ -53,10 +55,18 @@ def method_sources(cls: type[Method]) -> dict[str, Path]:
     return found
 
 
-def _followed(module: str, roots: set[str]) -> bool:
-    if module.partition(".")[0] in roots:
+def _followed(module: str, roots: set[str], folders: set[Path]) -> bool:
+    top = module.partition(".")[0]
+    if top in roots or any(_beside(top, folder) for folder in folders):
         return True
     return any(module == name or module.startswith(f"{name}.") for name in FOLLOWED)
+
+
+def _beside(top: str, folder: Path) -> bool:
+    # An installed single-file plug-in lies beside every other installed package.
+    if folder.name in {"site-packages", "dist-packages"}:
+        return False
+    return (folder / f"{top}.py").is_file() or (folder / top / "__init__.py").is_file()
 
 
 def _source_file(module: str) -> Path | None:

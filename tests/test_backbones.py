@@ -34,7 +34,7 @@ def test_packaged_weights_name_photographs(lite0, photo, classes):
     left, top = (image.width - side) // 2, (image.height - side) // 2
     square = image.crop((left, top, left + side, top + side)).resize((224, 224))
     with torch.inference_mode():
-        logits = lite0.logits(lite0.normalise(np.asarray(square)[None]))
+        logits = lite0.logits(lite0.normalise(np.array(square)[None]))
     probabilities = logits.softmax(dim=1)[0]
     assert int(probabilities.argmax()) in classes
     assert float(probabilities[classes].sum()) > 0.5
@@ -180,9 +180,7 @@ def test_a_local_copy_of_a_published_file_is_that_backbone(tmp_path, monkeypatch
     path = tmp_path / "renamed.pth"
     torch.save({}, path)
     digest = weights.weights_file_sha256(path)
-    monkeypatch.setitem(
-        backbones.PUBLISHED, digest[:8], ("torchvision/alexnet", "IMAGENET1K_V1")
-    )
+    monkeypatch.setitem(backbones.PUBLISHED, digest[:8], ("torchvision/alexnet", "IMAGENET1K_V1"))
     assert parse_backbone("alexnet", path).identity() == parse_backbone("alexnet").identity()
     assert "local" in parse_backbone("resnet18", path).identity()
 

@@ -7,7 +7,7 @@ from method_images import drawn_set
 from PIL import Image
 from torch.nn import functional
 
-from adrepro.datasets.errors import UsageError
+from adrepro.datasets.errors import ContractError, UsageError
 from adrepro.datasets.images import ImageSet
 from adrepro.methods.backbones import Backbone, load_backbone, parse_backbone
 from adrepro.methods.cache import Recent, read_arrays, write_arrays
@@ -134,8 +134,9 @@ def test_uncached_remembers_nothing(tmp_path, counted):
     """The provider for timing computes every time, with the same network."""
     images = drawn_set(tmp_path / "images", 1)
     provider = FeatureProvider(SPEC, cache_dir=tmp_path / "cache")
+    network = provider.backbone
     cold = provider.uncached()
-    assert cold.backbone is provider.backbone
+    assert cold.backbone is network
     cold.maps(images, (8,))
     cold.maps(images, (8,))
     assert len(counted) == 2
@@ -171,3 +172,9 @@ def test_no_images():
     """Features of nothing are a usage error, not an empty array of unknown shape."""
     with pytest.raises(UsageError, match="at least one"):
         FeatureProvider(SPEC).maps(ImageSet([], [], 64), (8,))
+
+
+def test_features_without_a_backbone(tmp_path):
+    """A method whose class names no backbone gets no features by accident."""
+    with pytest.raises(ContractError, match="names no backbone"):
+        FeatureProvider(None).maps(drawn_set(tmp_path, 1), (8,))

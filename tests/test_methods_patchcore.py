@@ -78,7 +78,9 @@ def test_coreset_of_impossible_size():
 
 def test_projection_keeps_order_of_distances():
     """Random projection to 128 numbers ranks distances nearly as the features do."""
-    points = torch.randn(200, 1024, generator=generator()) * torch.rand(200, 1, generator=generator())
+    points = torch.randn(200, 1024, generator=generator()) * torch.rand(
+        200, 1, generator=generator()
+    )
     small = project(points, generator())
     assert small.shape == (200, 128)
     pairs = torch.stack([functional.pdist(points), functional.pdist(small)])

@@ -1,0 +1,1 @@
+"""DifferNet: a normalising flow over pooled multi-scale features."""

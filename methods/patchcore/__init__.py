@@ -1,0 +1,1 @@
+"""PatchCore: nearest neighbours in a coreset of patch features."""
