@@ -136,7 +136,8 @@ def _draw(info: DatasetInfo, root: Path, categories: tuple[str, ...] | None) -> 
     from .synthetic import materialise
 
     drawn = categories if info.layout is Layout.MVTEC else None
-    return materialise(root, info.layout.value, categories=drawn)
+    kind = "ksdd2" if info.layout is Layout.KSDD2 else "mvtec"
+    return materialise(root, kind, categories=drawn)
 
 
 def _find(info: DatasetInfo, data_root: Path | None) -> Path:

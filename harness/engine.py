@@ -24,11 +24,12 @@ from pathlib import Path
 from typing import Any
 
 from ..datasets.errors import AdreproError, StoreError
-from .run import Task, run_cell
+from .devices import cores
+from .run import Task
 from .store import Failure, Store
+from .worker import work
 
 PRELOAD = ["torch", "timm", "FrEIA.framework", "scipy.ndimage", "adrepro.harness.run"]
-REPORT_EVERY_S = 0.5
 KILL_AFTER_S = 5.0
 
 
@@ -58,42 +59,6 @@ class Worker:
     tasks: list[Task]
     current: int = -1
     finished: set[int] = field(default_factory=set)
-
-
-def default_jobs(device: str) -> int:
-    """Return how many processes to run side by side: the cores (at most 8), or 1 per GPU."""
-    return 1 if device.startswith("cuda") else min(8, cores())
-
-
-def cores() -> int:
-    """Return the number of cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def resolve_device(text: str) -> str:
-    """Turn ``auto``, ``cpu``, ``cuda`` or ``cuda:1`` into a torch device string.
-
-    Raises
-    ------
-    UsageError
-        No such device on this machine.
-    """
-    from ..datasets.errors import UsageError
-
-    if text == "cpu":
-        return text
-    import torch
-
-    if text == "auto":
-        return "cuda:0" if torch.cuda.is_available() else "cpu"
-    name, _, index = text.partition(":")
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if name != "cuda" or not (index or "0").isdigit() or int(index or 0) >= count:
-        have = f"cuda:0 to cuda:{count - 1}" if count else "no CUDA device"
-        raise UsageError(f"--device {text}: this machine has {have}; use cpu or auto")
-    return f"cuda:{index or 0}"
 
 
 def group_tasks(tasks: Sequence[Task], jobs: int) -> list[list[Task]]:
@@ -262,59 +227,3 @@ def _terminate_as_exception() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, previous)
-
-
-def work(
-    pipe: Connection,
-    alive: Connection,
-    tasks: list[Task],
-    cache: Path,
-    threads: int,
-    search_path: list[str],
-) -> None:
-    """Run a group of cells in this process; the entry point of a worker."""
-    if os.name == "posix":
-        os.setsid()  # a Ctrl+C in the terminal reaches the parent alone
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_die_with_parent, args=(alive,), daemon=True).start()
-    sys.path[:] = search_path
-    import torch
-
-    torch.set_num_threads(threads)
-    from ..methods.features import FeatureProvider
-
-    features = FeatureProvider(tasks[0].backbone, tasks[0].device, cache)
-    for index, task in enumerate(tasks):
-        pipe.send(("start", index, 0.0, ""))
-        try:
-            failure = run_cell(task, features, _reporter(pipe, index))
-        except StoreError as err:
-            pipe.send(("fatal", index, 0.0, str(err)))
-            return
-        if failure is None:
-            pipe.send(("done", index, 1.0, ""))
-        else:
-            text = f"{failure.kind} in {failure.phase}: {failure.message}"
-            pipe.send(("failed", index, 1.0, text))
-
-
-def _reporter(pipe: Connection, index: int) -> Callable[[float, str], None]:
-    """Return a progress callback that reports at most every half second."""
-    last = 0.0
-
-    def report(fraction: float, text: str) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= REPORT_EVERY_S:
-            last = now
-            pipe.send(("progress", index, float(fraction), str(text)))
-
-    return report
-
-
-def _die_with_parent(alive: Connection) -> None:
-    """End this process at once when the parent's end of the pipe closes."""
-    with contextlib.suppress(EOFError, OSError):
-        alive.recv()
-    os._exit(1)

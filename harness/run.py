@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from ..datasets.images import ImageSet, load_mask
 from . import metrics
 from .cell import Identity
 from .env import capture
+from .log import CappedLog
 from .memory import PeakMemory
 from .store import Failure, Store
 from .threshold import iqr_threshold
@@ -268,27 +268,3 @@ def _score_arrays(
         "train_injected": np.array([s.injected for s in task.train], dtype=bool),
         "threshold": np.array(threshold, dtype=np.float64),
     }
-
-
-class CappedLog(io.TextIOBase):
-    """A text stream that keeps the first characters and counts the rest."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit, self._parts, self._size, self._dropped = limit, [], 0, 0
-
-    def writable(self) -> bool:
-        """Return True: this is where a cell's output goes."""
-        return True
-
-    def write(self, text: str, /) -> int:
-        """Keep what fits."""
-        room = max(0, self._limit - self._size)
-        self._parts.append(text[:room])
-        self._size += min(room, len(text))
-        self._dropped += max(0, len(text) - room)
-        return len(text)
-
-    def text(self) -> str:
-        """Return what was kept, with a note on what was not."""
-        note = f"\n… {self._dropped} more characters were dropped\n" if self._dropped else ""
-        return "".join(self._parts) + note

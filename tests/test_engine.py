@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from adrepro.datasets.errors import UsageError
-from adrepro.harness.engine import resolve_device
+from adrepro.harness.devices import resolve_device
 from adrepro.harness.frames import store_frame
 from adrepro.harness.store import Store
 from conftest import TESTS, grey_image, save

@@ -123,7 +123,9 @@ NAMES_OF_HASHES = {
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """Name what differs between two key documents, old → new."""
-    found: list[str] = [] if old.get("schema") == new["schema"] else ["the schema version"]
+    found = []
+    if old.get("schema") != new["schema"]:
+        found.append("the schema version")
     for name, value in new["cell"].items():
         before = old["cell"].get(name)
         if name == "settings" and before != value:

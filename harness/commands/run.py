@@ -93,7 +93,7 @@ def grid_of(target: str | None, options: Options) -> Grid:
 
 def plan_grid(grid: Grid, options: Options, console: Console, cache: Path | None) -> Plan:
     """Make the plan, with a line of progress while images are scanned."""
-    from ..engine import cores
+    from ..devices import cores
     from ..plan import make_plan
 
     with console.status("scanning images …") as status:
@@ -143,7 +143,8 @@ def execute(target: Target | None, grid: Grid, options: Options) -> int:
     """Plan, run what is missing, write the report, print the table; return the exit code."""
     from ...reports.build import build_report
     from ...tables.generic import generic_target
-    from ..engine import default_jobs, resolve_device, run_tasks
+    from ..devices import default_jobs, resolve_device
+    from ..engine import run_tasks
     from ..progress import RunProgress, duration
     from .show import report_context
 

@@ -1,0 +1,41 @@
+"""What this machine offers: cores and accelerators."""
+
+from __future__ import annotations
+
+import os
+
+from ..datasets.errors import UsageError
+
+
+def default_jobs(device: str) -> int:
+    """Return how many processes to run side by side: the cores (at most 8), or 1 per GPU."""
+    return 1 if device.startswith("cuda") else min(8, cores())
+
+
+def cores() -> int:
+    """Return the number of cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def resolve_device(text: str) -> str:
+    """Turn ``auto``, ``cpu``, ``cuda`` or ``cuda:1`` into a torch device string.
+
+    Raises
+    ------
+    UsageError
+        No such device on this machine.
+    """
+    if text == "cpu":
+        return text
+    import torch
+
+    if text == "auto":
+        return "cuda:0" if torch.cuda.is_available() else "cpu"
+    name, _, index = text.partition(":")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if name != "cuda" or not (index or "0").isdigit() or int(index or 0) >= count:
+        have = f"cuda:0 to cuda:{count - 1}" if count else "no CUDA device"
+        raise UsageError(f"--device {text}: this machine has {have}; use cpu or auto")
+    return f"cuda:{index or 0}"

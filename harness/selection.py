@@ -1,0 +1,59 @@
+"""Which datasets and categories a grid asks for, and which of them lie on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..datasets.errors import UnknownNameError, UsageError
+from ..datasets.types import Dataset
+from .grid import Grid
+
+
+def open_datasets(grid: Grid, data_root: Path | None) -> tuple[Dataset, ...]:
+    """Open the grid's datasets; ``--categories`` must name categories that some dataset has."""
+    from ..datasets.catalog import open_dataset
+
+    found = tuple(
+        open_dataset(text, data_root, categories=_to_draw(grid, text))
+        for text in grid.datasets
+        if _to_draw(grid, text) != ()
+    )
+    names = [dataset.name for dataset in found]
+    if len(set(names)) < len(names):
+        raise UsageError(f"--datasets {','.join(grid.datasets)}: the same dataset twice")
+    known = {category for dataset in found for category in dataset.categories}
+    for name in grid.categories or ():
+        if name not in known:
+            raise UnknownNameError("category", name, known)
+    return tuple(dataset for dataset in found if chosen_categories(grid, dataset))
+
+
+def missing_categories(grid: Grid, datasets: tuple[Dataset, ...]) -> list[str]:
+    """Return one line per dataset that lacks categories which the target's table has rows for."""
+    lines = []
+    for dataset in datasets:
+        wanted = [
+            name
+            for name in grid.expected.get(dataset.name, ())
+            if grid.categories is None or name in grid.categories
+        ]
+        missing = [name for name in wanted if name not in dataset.categories]
+        if missing:
+            count = f"{len(missing)} of {len(wanted)} categories"
+            lines.append(f"{dataset.name}: {count} are not on disk: {', '.join(missing)}")
+    return lines
+
+
+def _to_draw(grid: Grid, text: str) -> tuple[str, ...] | None:
+    """Return the categories to draw of a synthetic dataset; None = all, or not synthetic."""
+    from ..datasets.catalog import dataset_info, parse_dataset_spec, synthetic_categories
+
+    info = dataset_info(parse_dataset_spec(text)[0])
+    if grid.categories is None or not info.synthetic:
+        return None
+    return tuple(name for name in synthetic_categories(info.layout) if name in grid.categories)
+
+
+def chosen_categories(grid: Grid, dataset: Dataset) -> tuple[str, ...]:
+    """Return the categories of a dataset that the grid asks for, in the dataset's order."""
+    return tuple(c for c in dataset.categories if grid.categories is None or c in grid.categories)
