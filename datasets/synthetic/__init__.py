@@ -6,7 +6,8 @@ obvious to barely visible, each with its exact mask. Nothing here is a photograp
 these images says nothing about the published benchmarks.
 """
 
+from .jobs import Counts
 from .scene import CATEGORIES, defects, draw, draw_strip
-from .write import VERSION, Counts, materialise
+from .write import VERSION, materialise
 
 __all__ = ["CATEGORIES", "VERSION", "Counts", "defects", "draw", "draw_strip", "materialise"]

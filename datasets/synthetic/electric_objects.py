@@ -4,21 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from .canvas import (
-    Array,
-    Canvas,
-    Picture,
-    Pose,
-    box,
-    cover,
-    curve,
-    jitter,
-    noise,
-    over,
-    ramp,
-    stroke,
-)
+from .canvas import Array, Canvas, Picture, Pose, box, cover, jitter, noise, over, ramp
 from .change import Change
+from .shapes import curve, stroke
 
 _CORE_COLOURS = np.array([(0.24, 0.52, 0.30), (0.22, 0.36, 0.66), (0.50, 0.47, 0.44)])
 _CORE_ANGLES = (-0.5 * np.pi, np.pi / 6, 5 * np.pi / 6)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from .canvas import Array, Canvas, Picture, Pose, box, cover, jitter, noise, over, ramp, stroke
+from .canvas import Array, Canvas, Picture, Pose, box, cover, jitter, noise, over, ramp
 from .change import Change
+from .shapes import stroke
 
 _FIVE = ((0.10, -0.09), (0.0, -0.09), (0.0, -0.01), (0.06, -0.025), (0.1, 0.03), (0.06, 0.09))
 _FIVE += ((0.0, 0.075),)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from .canvas import Array, Canvas, Picture, Pose, cover, curve, jitter, noise, over, ramp, stroke
+from .canvas import Array, Canvas, Picture, Pose, cover, jitter, noise, over, ramp
 from .change import Change
+from .shapes import curve, stroke
 
 # Radius and colour of a bottle's rings, from the dark inside to the white ground.
 _BOTTLE_RADII = (0.0, 0.45, 0.50, 0.53, 0.56, 0.62, 0.66, 0.69, 0.72, 0.76, 0.82, 0.88, 0.92, 0.96)

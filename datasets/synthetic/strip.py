@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from .canvas import Array, Canvas, Picture, Pose, noise, over, ramp, stroke
+from .canvas import Array, Canvas, Picture, Pose, noise, over, ramp
 from .change import Change
 from .flaws import Overlay, colour, contamination, crack, hole, scratch
+from .shapes import stroke
 
 
 def strip(on: Canvas, rng: np.random.Generator, change: Change) -> Picture:

@@ -12,19 +12,18 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 from PIL import Image
 
 from ..errors import DataError, UnknownNameError
-from ..seeds import derive_seed
-from ..types import GOOD
-from .scene import CATEGORIES, SMALLEST, defects, draw, draw_strip
+from .jobs import Counts, Job, file_count, ksdd2_jobs, mvtec_jobs
+from .scene import CATEGORIES, SMALLEST
 
 VERSION = "1"
 STAMP = "synthetic.json"
@@ -32,47 +31,8 @@ KSDD2_CATEGORY = "ksdd2"
 
 _GENERATOR = "adrepro.datasets.synthetic"
 _GREY = frozenset({"grid", "screw", "zipper"})  # single channel in MVTec AD too
-_TEST_GOOD, _TEST_ANOMALOUS, _PER_DEFECT = 1_000_000, 2_000_000, 10_000
-_KSDD2_FIRST = {"train": 10_000, "test": 20_000}
-_SIZES = 7  # strips come in a few slightly different heights, as the real ones do
 
 Kind = Literal["mvtec", "ksdd2"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
-    """How many images to draw of a category.
-
-    Attributes
-    ----------
-    train
-        Nominal training images.
-    train_anomalous
-        Anomalous training images; only KolektorSDD2's layout has such.
-    test_good, test_anomalous
-        Test images; the anomalous ones are shared out evenly among the category's defects.
-    """
-
-    train: int = 60
-    train_anomalous: int = 30
-    test_good: int = 15
-    test_anomalous: int = 45
-
-    def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            least = 0 if name == "train_anomalous" else 1
-            if not least <= value <= _PER_DEFECT:
-                raise DataError(
-                    f"synthetic counts: {name} = {value}; give {least} to {_PER_DEFECT:,}"
-                )
-
-
-class _Job(NamedTuple):
-    """One image: where it goes, where its mask goes (or None), and how it is drawn."""
-
-    image: str
-    mask: str | None
-    make: Callable[[], tuple[np.ndarray, np.ndarray]]
 
 
 def materialise(
@@ -129,11 +89,11 @@ def materialise(
     for name in wanted:
         folder = root / name if kind == "mvtec" else root
         if kind == "mvtec":
-            jobs = list(_mvtec_jobs(name, size, counts, seed))
+            jobs = list(mvtec_jobs(name, size, counts, seed))
         else:
-            jobs = list(_ksdd2_jobs(size, counts, seed))
+            jobs = list(ksdd2_jobs(size, counts, seed))
         stamp = {"generator": _GENERATOR, "version": VERSION, "category": name, "seed": seed}
-        stamp |= {"size": size, "counts": asdict(counts), "files": _files(jobs)}
+        stamp |= {"size": size, "counts": asdict(counts), "files": file_count(jobs)}
         try:
             _ensure(folder, stamp, jobs, grey=name in _GREY)
         except OSError as err:
@@ -144,45 +104,7 @@ def materialise(
     return root
 
 
-def _mvtec_jobs(category: str, size: int, counts: Counts, seed: int) -> Iterator[_Job]:
-    def make(index: int, defect: str | None = None) -> Callable:
-        return lambda: draw(category, index, defect=defect, size=size, seed=seed)
-
-    for i in range(counts.train):
-        yield _Job(f"train/{GOOD}/{i:03}.png", None, make(i))
-    for i in range(counts.test_good):
-        yield _Job(f"test/{GOOD}/{i:03}.png", None, make(_TEST_GOOD + i))
-    names = defects(category)
-    for k in range(counts.test_anomalous):
-        i, which = divmod(k, len(names))
-        index = _TEST_ANOMALOUS + which * _PER_DEFECT + i
-        stem = f"{names[which]}/{i:03}"
-        yield _Job(f"test/{stem}.png", f"ground_truth/{stem}_mask.png", make(index, names[which]))
-
-
-def _ksdd2_jobs(size: int, counts: Counts, seed: int) -> Iterator[_Job]:
-    def make(index: int, defective: bool) -> Callable:
-        tall = derive_seed("synthetic-height", index, seed) % _SIZES - _SIZES // 2
-        height, width = round(size * (2.46 + 0.02 * tall)), round(0.9 * size)
-        return lambda: draw_strip(index, defective=defective, height=height, width=width, seed=seed)
-
-    shares = {
-        "train": (counts.train, counts.train_anomalous, 0),
-        "test": (counts.test_good, counts.test_anomalous, _TEST_GOOD),
-    }
-    for split, (nominal, anomalous, first) in shares.items():
-        rng = np.random.Generator(np.random.PCG64(derive_seed("synthetic-order", split, seed)))
-        order = rng.permutation(np.arange(nominal + anomalous) < anomalous)
-        for i, defective in enumerate(order):
-            stem = f"{split}/{_KSDD2_FIRST[split] + i}"
-            yield _Job(f"{stem}.png", f"{stem}_GT.png", make(first + i, bool(defective)))
-
-
-def _files(jobs: Iterable[_Job]) -> int:
-    return sum(1 if job.mask is None else 2 for job in jobs)
-
-
-def _ensure(folder: Path, stamp: dict, jobs: list[_Job], *, grey: bool) -> None:
+def _ensure(folder: Path, stamp: dict, jobs: list[Job], *, grey: bool) -> None:
     if _is_current(folder, stamp):
         return
     _refuse_foreign(folder)
@@ -226,11 +148,11 @@ def _refuse_foreign(folder: Path) -> None:
         )
 
 
-def _write_all(folder: Path, jobs: list[_Job], *, grey: bool) -> None:
+def _write_all(folder: Path, jobs: list[Job], *, grey: bool) -> None:
     for parent in {(folder / name).parent for job in jobs for name in job[:2] if name}:
         parent.mkdir(parents=True, exist_ok=True)
 
-    def write(job: _Job) -> None:
+    def write(job: Job) -> None:
         image, mask = job.make()
         pixels = image[..., 0] if grey else image
         Image.fromarray(pixels).save(folder / job.image, compress_level=1)
