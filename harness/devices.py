@@ -8,8 +8,8 @@ from ..datasets.errors import UsageError
 
 
 def default_jobs(device: str) -> int:
-    """Return how many processes to run side by side: the cores (at most 8), or 1 per GPU."""
-    return 1 if device.startswith("cuda") else min(8, cores())
+    """Return how many processes to run side by side: one per core, or a single one on a GPU."""
+    return 1 if device.startswith("cuda") else cores()
 
 
 def cores() -> int:

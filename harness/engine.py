@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 from ..datasets.errors import AdreproError, StoreError
-from .devices import cores
 from .run import Task
 from .store import Failure, Store
 from .worker import work
@@ -90,7 +89,7 @@ def run_tasks(
     tasks
         Cells to run, all of one store.
     jobs
-        Processes side by side; each gets an equal share of the cores as threads.
+        Processes side by side, one thread each.
     cache
         Folder of the frozen-feature cache.
     listen
@@ -110,13 +109,12 @@ def run_tasks(
     # The cheapest schedule that keeps the processes evenly busy: long groups first.
     waiting: deque[list[Task]] = deque(sorted(groups, key=len, reverse=True))
     running: list[Worker] = []
-    threads = max(1, cores() // min(jobs, len(groups)))
     context = _context()
     with _terminate_as_exception():
         try:
             while waiting or running:
                 while waiting and len(running) < jobs:
-                    running.append(_start(context, waiting.popleft(), cache, threads))
+                    running.append(_start(context, waiting.popleft(), cache))
                 _listen_once(running, waiting, store, listen)
         finally:
             _stop_all(running)
@@ -135,12 +133,11 @@ def _context() -> Any:
     return context
 
 
-def _start(context: Any, tasks: list[Task], cache: Path, threads: int) -> Worker:
+def _start(context: Any, tasks: list[Task], cache: Path) -> Worker:
     pipe, theirs = context.Pipe(duplex=False)
     alive_theirs, alive = context.Pipe(duplex=False)
-    process = context.Process(
-        target=work, args=(theirs, alive_theirs, tasks, cache, threads, list(sys.path))
-    )
+    arguments = (theirs, alive_theirs, tasks, cache, list(sys.path))
+    process = context.Process(target=work, args=arguments)
     process.start()
     theirs.close()
     alive_theirs.close()
@@ -154,9 +151,13 @@ def _listen_once(
     listen: Callable[[Event], None],
 ) -> None:
     """Wait for news from any worker and act on it."""
-    ready = set(wait([worker.pipe for worker in running], timeout=1.0))
-    for worker in [w for w in running if w.pipe in ready]:
+    # A worker that died may have left a child that keeps the pipe open: its end is watched too.
+    watched = [end for w in running for end in (w.pipe, w.process.sentinel)]
+    ready = set(wait(watched, timeout=1.0))
+    for worker in [w for w in running if {w.pipe, w.process.sentinel} & ready]:
         try:
+            if not worker.pipe.poll():
+                raise EOFError
             kind, index, fraction, text = worker.pipe.recv()
         except (EOFError, OSError):
             running.remove(worker)
@@ -175,6 +176,8 @@ def _listen_once(
 def _bury(worker: Worker, store: Store, listen: Callable[[Event], None]) -> list[Task]:
     """Reap an ended worker; blame the cell it was in, return those it had not begun."""
     worker.process.join()
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        _kill_group(worker.process)
     worker.pipe.close()
     worker.alive.close()
     left = [i for i in range(len(worker.tasks)) if i not in worker.finished]
@@ -200,6 +203,12 @@ def _stop_all(workers: list[Worker]) -> None:
         deadline = time.monotonic() + KILL_AFTER_S
         for worker in workers:
             worker.process.join(max(0.0, deadline - time.monotonic()))
+
+
+def _kill_group(process: BaseProcess) -> None:
+    """Kill what an ended worker left running; it led a process group of its own."""
+    if os.name == "posix" and process.pid is not None:
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _signal_group(process: BaseProcess, sign: int) -> None:

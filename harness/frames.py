@@ -17,7 +17,8 @@ IDENTITY_COLUMNS = (
 )  # fmt: skip
 METRIC_COLUMNS = (
     "image_auroc", "image_ap", "pixel_auroc", "pixel_ap", "aupro", "precision", "recall", "f1",
-    "f1_max", "threshold", "fit_s", "score_ms_per_image", "latency_ms", "peak_memory_mb",
+    "f1_max", "threshold", "fit_s", "score_ms_per_image", "latency_ms", "features_s",
+    "peak_memory_mb",
 )  # fmt: skip
 OTHER_COLUMNS = (
     "device", "exclusive", "key", "settings", "evaluation", "synthetic", "warnings", "error",

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..datasets.errors import UnknownNameError, UsageError
+from ..datasets.errors import UnknownNameError, UsageError, WeightsError
 
 # A preset for which no weights need to be fetched uses the backbone that a package ships.
 PACKAGED_BACKBONE = "efficientnet_lite0"
@@ -109,14 +109,20 @@ class Grid:
         if self.image_size is not None and not 32 <= self.image_size <= 2048:
             raise UsageError(f"--image-size {self.image_size}: expected 32 to 2048 pixels")
 
-    def with_preset(self) -> Grid:
-        """Return the grid with its preset's stand-ins filled in where nothing was given."""
-        preset = PRESETS[self.preset]
+    def with_stand_ins(self) -> Grid:
+        """Return the grid on the datasets that stand in for its own under its preset."""
+        stand_ins = PRESETS[self.preset].datasets
         return replace(
             self,
-            datasets=tuple(preset.datasets.get(name, name) for name in self.datasets),
-            backbone=self.backbone or preset.backbone,
+            datasets=tuple(stand_ins.get(name, name) for name in self.datasets),
+            expected={stand_ins.get(name, name): rows for name, rows in self.expected.items()},
         )
+
+    def wants(self, dataset: str, category: str) -> bool:
+        """Say whether a category is asked for: by name, else by the target's table, else all."""
+        if self.categories is not None:
+            return category in self.categories
+        return dataset not in self.expected or category in self.expected[dataset]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +139,8 @@ class MethodPlan:
         Full name for the key; ``weights_sha256`` belongs to it (empty for ``"none"``).
     spec
         The backbone specification, or None.
+    missing
+        Why the weights cannot be had, where a plan was asked for all the same.
     """
 
     name: str
@@ -145,10 +153,41 @@ class MethodPlan:
     weights_sha256: str
     spec: Any
     source_sha256: str
+    missing: str = ""
 
 
-def plan_methods(grid: Grid) -> tuple[MethodPlan, ...]:
+def check_names(grid: Grid) -> None:
+    """Refuse unknown datasets and methods before anything is loaded for the known ones."""
+    from ..datasets.catalog import parse_dataset_spec
+    from ..methods.registry import method_class
+
+    for text in grid.datasets:
+        parse_dataset_spec(text)
+    for name in grid.methods:
+        method_class(name)
+
+
+def verify_backbones(methods: tuple[MethodPlan, ...]) -> None:
+    """Load each backbone once: its weights must fit and it must have the maps a method asks for.
+
+    Raises
+    ------
+    UsageError
+        Weights that cannot be read or do not fit, an unknown network, or a stride it lacks.
+    """
+    from ..methods.backbones import load_backbone
+
+    for method in methods:
+        if method.spec is not None:
+            strides = method.cls(method.settings).strides()
+            load_backbone(method.spec, "cpu").check_strides(strides)
+
+
+def plan_methods(grid: Grid, *, need_weights: bool = True) -> tuple[MethodPlan, ...]:
     """Resolve a grid's methods: settings, image size and backbone of each.
+
+    Without ``need_weights``, weights that cannot be had are noted in `MethodPlan.missing`: what
+    the data can give can be planned without them.
 
     Raises
     ------
@@ -162,10 +201,10 @@ def plan_methods(grid: Grid) -> tuple[MethodPlan, ...]:
             raise UsageError(f"--set {key}: expected method.key=value")
         if method not in known:
             raise UnknownNameError("method in --set", method, known)
-    return tuple(_plan_method(grid, name) for name in dict.fromkeys(grid.methods))
+    return tuple(_plan_method(grid, name, need_weights) for name in dict.fromkeys(grid.methods))
 
 
-def _plan_method(grid: Grid, name: str) -> MethodPlan:
+def _plan_method(grid: Grid, name: str, need_weights: bool) -> MethodPlan:
     from ..methods.backbones import parse_backbone
     from ..methods.registry import method_class
     from ..methods.settings import make_settings, preset_image_size
@@ -180,10 +219,16 @@ def _plan_method(grid: Grid, name: str) -> MethodPlan:
     # A method that declares no reduced settings runs with its own under every preset.
     preset = grid.preset if grid.preset in cls.presets else "paper"
     settings, settings_json = make_settings(cls, preset, mine)
-    spec, backbone, weights = None, "none", ""
+    spec, backbone, weights, missing = None, "none", "", ""
     if cls.backbone is not None:
-        spec = parse_backbone(grid.backbone or cls.backbone, grid.weights)
-        backbone, weights = spec.identity(), spec.weights_sha256()
+        spec = parse_backbone(_backbone(grid, cls, preset), grid.weights)
+        backbone = spec.identity()
+        try:
+            weights = spec.weights_sha256()
+        except WeightsError as err:
+            if need_weights:
+                raise
+            missing = str(err)
     return MethodPlan(
         name=name,
         title=cls.title,
@@ -195,4 +240,11 @@ def _plan_method(grid: Grid, name: str) -> MethodPlan:
         weights_sha256=weights,
         spec=spec,
         source_sha256=method_source_sha256(cls),
+        missing=missing,
     )
+
+
+def _backbone(grid: Grid, cls: Any, preset: str) -> str:
+    """Return the backbone's name: as given, else the method's for the preset, else the preset's."""
+    own = cls.presets.get(preset, {}).get("backbone")
+    return grid.backbone or own or PRESETS[grid.preset].backbone or cls.backbone

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from ..datasets.types import Category, Dataset, ImageRef
 from . import metrics
 from .cell import Cell, Identity, canonical_json
+from .feasible import Outlook, feasible
 from .files import sha256
-from .grid import Grid, MethodPlan, plan_methods
+from .grid import Grid, MethodPlan, check_names, plan_methods
 from .run import Sample, Task
 from .selection import chosen_categories, missing_categories, open_datasets
 from .store import Record, Status, Store
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ..datasets.manifest import Manifest
-    from ..datasets.noise import Feasibility, NoisyDraw
+    from ..datasets.noise import NoisyDraw
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,11 @@ class PlannedCell:
         """Return the cell's key."""
         return self.identity.key
 
+    def lacks_maps(self, store: Store) -> bool:
+        """Say whether the method localises but the store holds no maps of this cell."""
+        localises = self.method.cls(self.method.settings).localises
+        return localises and not store.has(self.key, "maps.npz")
+
     def task(self, store: Path, device: str, *, keep_maps: bool, exclusive: bool) -> Task:
         """Return the work order for an engine."""
         return Task(
@@ -48,7 +54,7 @@ class PlannedCell:
             train=self.train,
             test=self.test,
             row=self.row,
-            store=store,
+            store=store.absolute(),
             device=device,
             keep_maps=keep_maps,
             exclusive=exclusive,
@@ -61,8 +67,8 @@ class Plan:
 
     Attributes
     ----------
-    feasibility
-        (dataset, category) → one row per noise level: what the protocol can give.
+    notes
+        Where a level is given in another way than asked, e.g. with a smaller training set.
     warnings
         What the scan or the draw found that does not stop the run.
     """
@@ -71,7 +77,7 @@ class Plan:
     methods: tuple[MethodPlan, ...]
     datasets: tuple[Dataset, ...]
     cells: tuple[PlannedCell, ...]
-    feasibility: dict[tuple[str, str], tuple[Feasibility, ...]]
+    notes: tuple[str, ...]
     warnings: tuple[str, ...]
 
     @property
@@ -84,9 +90,13 @@ class Plan:
         for cell in self.cells:
             yield cell, store.read(cell.key)
 
-    def pending(self, store: Store) -> list[PlannedCell]:
-        """Return the cells without a valid result."""
-        return [cell for cell, record in self.records(store) if record.status is not Status.DONE]
+    def pending(self, store: Store, *, with_maps: bool = False) -> list[PlannedCell]:
+        """Return the cells without a valid result; ``with_maps`` wants stored maps too."""
+        return [
+            cell
+            for cell, record in self.records(store)
+            if record.status is not Status.DONE or (with_maps and cell.lacks_maps(store))
+        ]
 
     def frame(self, store: Store) -> pd.DataFrame:
         """Return one tidy row per planned cell, whether done or not."""
@@ -109,6 +119,7 @@ def make_plan(
     data_root: Path | None,
     cache: Path | None,
     workers: int = 4,
+    need_weights: bool = True,
     progress: Callable[[float, str], None] = lambda _fraction, _text: None,
 ) -> Plan:
     """Open and scan the datasets, draw the label noise and compute every key.
@@ -123,6 +134,8 @@ def make_plan(
         Folder for the scan's memory of file hashes; None = none.
     workers
         Threads that decode images.
+    need_weights
+        False makes a plan also where weights cannot be had; its keys are then of no use.
     progress
         Called with a fraction and a text while images are scanned.
 
@@ -133,25 +146,25 @@ def make_plan(
         image or mask stops the plan, it is never skipped.
     """
     from ..datasets.manifest import Severity
-    from ..datasets.noise import draw, feasibility, identical_train_test, leak_check, parse_protocol
+    from ..datasets.noise import draw, identical_train_test, leak_check, parse_protocol
 
     protocol = parse_protocol(grid.protocol)
-    methods = plan_methods(grid)
+    check_names(grid)
     datasets = open_datasets(grid, data_root)
+    methods = plan_methods(grid, need_weights=need_weights)
     cells: list[PlannedCell] = []
-    feasible: dict[tuple[str, str], tuple[Feasibility, ...]] = {}
+    seen = Outlook(grid=grid, rows=feasible(grid, datasets, protocol))
+    seen.raise_if_impossible()
     warnings = missing_categories(grid, datasets)
     for dataset in datasets:
         names = chosen_categories(grid, dataset)
-        for name in names:
-            levels = feasibility(dataset.category(name), grid.noise, protocol)
-            feasible[dataset.name, name] = tuple(levels)
         manifest = _scan(dataset, names, cache, workers, progress)
         warnings += [f"{dataset.name}: {p.line()}" for p in manifest.of(Severity.WARNING)]
         for name in names:
             category = dataset.category(name)
+            # By pixels, not bytes: a re-encoded twin leaks just as much.
             hashes = {
-                ref.id: manifest.record(ref.path).sha256
+                ref.id: manifest.record(ref.path).pixels
                 for ref in (*category.train, *category.test)
             }
             for level in grid.noise:
@@ -170,7 +183,7 @@ def make_plan(
         methods=methods,
         datasets=datasets,
         cells=tuple(cells),
-        feasibility=feasible,
+        notes=tuple(seen.notes),
         warnings=tuple(dict.fromkeys(warnings)),
     )
 
@@ -209,11 +222,11 @@ def _samples(
         mask = ref.mask_path if masked and ref.anomalous else None
         return Sample(
             id=ref.id,
-            path=ref.path,
+            path=ref.path.absolute(),
             sha256=manifest.record(ref.path).sha256,
             anomalous=ref.anomalous,
             injected=ref.id in injected,
-            mask_path=mask,
+            mask_path=mask.absolute() if mask else None,
             mask_sha256=manifest.record(mask).sha256 if mask else "",
         )
 

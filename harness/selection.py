@@ -32,11 +32,8 @@ def missing_categories(grid: Grid, datasets: tuple[Dataset, ...]) -> list[str]:
     """Return one line per dataset that lacks categories which the target's table has rows for."""
     lines = []
     for dataset in datasets:
-        wanted = [
-            name
-            for name in grid.expected.get(dataset.name, ())
-            if grid.categories is None or name in grid.categories
-        ]
+        rows = grid.expected.get(dataset.name, ())
+        wanted = [name for name in rows if grid.wants(dataset.name, name)]
         missing = [name for name in wanted if name not in dataset.categories]
         if missing:
             count = f"{len(missing)} of {len(wanted)} categories"
@@ -45,15 +42,15 @@ def missing_categories(grid: Grid, datasets: tuple[Dataset, ...]) -> list[str]:
 
 
 def _to_draw(grid: Grid, text: str) -> tuple[str, ...] | None:
-    """Return the categories to draw of a synthetic dataset; None = all, or not synthetic."""
+    """Return the categories to draw of a synthetic dataset; None where nothing is drawn."""
     from ..datasets.catalog import dataset_info, parse_dataset_spec, synthetic_categories
 
     info = dataset_info(parse_dataset_spec(text)[0])
-    if grid.categories is None or not info.synthetic:
+    if not info.synthetic:
         return None
-    return tuple(name for name in synthetic_categories(info.layout) if name in grid.categories)
+    return tuple(c for c in synthetic_categories(info.layout) if grid.wants(info.name, c))
 
 
 def chosen_categories(grid: Grid, dataset: Dataset) -> tuple[str, ...]:
     """Return the categories of a dataset that the grid asks for, in the dataset's order."""
-    return tuple(c for c in dataset.categories if grid.categories is None or c in grid.categories)
+    return tuple(c for c in dataset.categories if grid.wants(dataset.name, c))

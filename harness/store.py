@@ -5,7 +5,7 @@ Layout::
     store.json                         marks the folder as a store, with its schema
     manifests/, features/              what scans and frozen backbones found; may be deleted
     cells/<key[:2]>/<key>/
-        scores.npz                     image scores, labels and ids of test and training images
+        scores.npz                     scores and labels of the test and training images
         images.json                    which images, by id and hash, and which were injected
         maps.npz                       optional: raw anomaly maps
         env.json, log.txt              where and how it ran
@@ -18,7 +18,9 @@ the checksums of its siblings. There is no pickle anywhere.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -117,7 +119,7 @@ class Store:
                 raise StoreError(
                     f"{self.root} holds other files; give --store a new or an empty folder"
                 )
-            (self.root / "cells").mkdir(parents=True, exist_ok=True)
+            self.root.mkdir(parents=True, exist_ok=True)
         except OSError as err:
             reason = err.strerror or err
             raise StoreError(f"cannot make the store {self.root}: {reason}") from err
@@ -127,6 +129,7 @@ class Store:
             write_atomic(probe, b"")
             probe.unlink(missing_ok=True)
         else:
+            # The mark comes first: a run that dies right here leaves a store, not a stray folder.
             write_atomic(self.root / MARK, text)
 
     def _check_schema(self) -> None:
@@ -155,16 +158,22 @@ class Store:
         """Yield the keys of all cells that left any trace, sorted."""
         yield from sorted(p.name for p in (self.root / "cells").glob("??/*") if p.is_dir())
 
-    def find(self, prefix: str) -> list[str]:
-        """Return the keys that begin with ``prefix``."""
-        return [key for key in self if key.startswith(prefix)]
+    def sweep(self, older_than_s: float = 3600.0) -> int:
+        """Remove temporary files that a killed run left behind; return how many.
 
-    def sweep(self) -> int:
-        """Remove temporary files that a killed run left behind; return how many."""
-        orphans = list(self.root.glob("cells/??/*/.*.tmp"))
-        for orphan in orphans:
-            orphan.unlink(missing_ok=True)
-        return len(orphans)
+        Young ones stay: another run on the same store may be writing them at this moment.
+        """
+        removed = 0
+        for orphan in self.root.glob("cells/??/*/.*.tmp"):
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - orphan.stat().st_mtime > older_than_s:
+                    orphan.unlink()
+                    removed += 1
+        return removed
+
+    def has(self, key: str, name: str) -> bool:
+        """Say whether a cell's folder holds a file, e.g. ``"maps.npz"``."""
+        return (self.folder(key) / name).is_file()
 
     def write_result(
         self,

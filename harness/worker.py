@@ -23,7 +23,6 @@ def work(
     alive: Connection,
     tasks: list[Task],
     cache: Path,
-    threads: int,
     search_path: list[str],
 ) -> None:
     """Run a group of cells in this process; the entry point of a worker."""
@@ -35,7 +34,9 @@ def work(
     sys.path[:] = search_path
     import torch
 
-    torch.set_num_threads(threads)
+    # Sums depend on how many threads share them: with a number that followed from the jobs, the
+    # same cell would give other bytes under another --jobs.
+    torch.set_num_threads(1)
     from ..methods.features import FeatureProvider
 
     features = FeatureProvider(tasks[0].backbone, tasks[0].device, cache)
@@ -71,4 +72,6 @@ def _die_with_parent(alive: Connection) -> None:
     """End this process at once when the parent's end of the pipe closes."""
     with contextlib.suppress(EOFError, OSError):
         alive.recv()
+    if os.name == "posix":
+        os.killpg(os.getpid(), signal.SIGKILL)  # whatever the method started goes with it
     os._exit(1)

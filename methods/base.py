@@ -144,6 +144,13 @@ class Method(ABC):
     def __init__(self, settings: Any = None) -> None:
         self.settings = self.Settings() if settings is None else settings
 
+    def strides(self) -> tuple[int, ...]:
+        """Return the strides of the feature maps that will be asked for.
+
+        Optional: the harness checks before anything runs that the backbone has them.
+        """
+        return ()
+
     @abstractmethod
     def fit(self, train: ImageSet, context: Context) -> None:
         """Learn from ``train``, images that all claim to be nominal."""

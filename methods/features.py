@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from ..datasets.errors import ContractError, UsageError
+from ..datasets.errors import ContractError, StoreError, UsageError
 from ..datasets.images import ImageSet
 from .backbones import Backbone, BackboneSpec, load_backbone
 from .cache import Arrays, Recent, read_arrays, write_arrays
@@ -95,6 +96,7 @@ class FeatureProvider:
     ) -> None:
         self._spec, self.device, self.cache_dir = spec, device, cache_dir
         self._recent = Recent(memory_bytes)
+        self.compute_s = 0.0  # seconds spent on computing features, for whoever takes the time
 
     @property
     def spec(self) -> BackboneSpec:
@@ -223,11 +225,13 @@ class FeatureProvider:
         if missing:
             import torch
 
+            start = time.perf_counter()
             with torch.inference_mode():
                 for indices, pixels in _decoded(images, list(missing.values()), prepare, batch):
                     for i, arrays in zip(indices, compute(pixels), strict=True):
                         fresh[images.hashes[i]] = arrays
                         self._keep(folder, images.hashes[i], arrays)
+            self.compute_s += time.perf_counter() - start
         return [
             fresh[name] if item is None else item
             for name, item in zip(images.hashes, items, strict=True)
@@ -263,8 +267,12 @@ class FeatureProvider:
     def _keep(self, folder: str, name: str, arrays: Arrays) -> None:
         self._recent.put((folder, name), arrays)
         path = self._path(folder, name)
-        if path is not None:
+        if path is None:
+            return
+        try:
             write_arrays(path, arrays)
+        except OSError as err:
+            raise StoreError(f"cannot write {path}: {err.strerror or err}") from err
 
 
 def _decoded(

@@ -21,6 +21,7 @@ from ...datasets.catalog import (
 )
 from ...datasets.errors import DataError
 from .bars import byte_progress, file_progress
+from .options import split_names
 
 if TYPE_CHECKING:
     from ...datasets.manifest import Manifest
@@ -75,7 +76,9 @@ def list_command(data_root: Path | None, as_json: bool) -> None:
 @command.command("scan")
 @_name
 @_data_root
-@click.option("-c", "--category", "categories", multiple=True, help="Only this one; repeatable.")
+@click.option(
+    "--categories", "--category", "-c", multiple=True, callback=split_names, help="Only A,B."
+)
 @_cache
 @_no_cache
 @_workers
@@ -223,7 +226,7 @@ def _scan_document(dataset: Dataset, manifest: Manifest) -> dict[str, Any]:
         "root": str(dataset.root),
         "files": len(manifest.records),
         "from_cache": manifest.reused,
-        "counts": {each: count(dataset.category(each)).as_dict() for each in dataset.members},
+        "counts": {each: count(member).as_dict() for each, member in dataset.members.items()},
         "problems": [each.as_dict() for each in manifest.problems],
     }
 

@@ -39,7 +39,10 @@ class Options:
     quiet: bool
 
     def grid(self, **defaults: Any) -> Grid:
-        """Return the grid: what was given, else ``defaults``, with the preset applied."""
+        """Return the grid: what was given, else ``defaults``.
+
+        A preset's stand-ins replace default datasets only: one that was named is the one meant.
+        """
         given = {
             "methods": self.methods,
             "datasets": self.datasets,
@@ -50,7 +53,7 @@ class Options:
         chosen = defaults | {
             name: value for name, value in given.items() if value not in ((), None)
         }
-        return Grid(
+        grid = Grid(
             **chosen,
             categories=self.categories or None,
             preset=self.preset,
@@ -58,7 +61,8 @@ class Options:
             weights=self.weights,
             image_size=self.image_size,
             overrides=self.overrides,
-        ).with_preset()
+        )
+        return grid if self.datasets else grid.with_stand_ins()
 
 
 def split_names(_ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]) -> tuple:

@@ -91,7 +91,9 @@ def grid_of(target: str | None, options: Options) -> Grid:
     return target_grid(load_target(target, options.papers), options)
 
 
-def plan_grid(grid: Grid, options: Options, console: Console, cache: Path | None) -> Plan:
+def plan_grid(
+    grid: Grid, options: Options, console: Console, cache: Path | None, *, need_weights: bool = True
+) -> Plan:
     """Make the plan, with a line of progress while images are scanned."""
     from ..devices import cores
     from ..plan import make_plan
@@ -102,40 +104,65 @@ def plan_grid(grid: Grid, options: Options, console: Console, cache: Path | None
             status.update(f"scanning images … {fraction:.0%} {text}")
 
         return make_plan(
-            grid, data_root=options.data_root, cache=cache, workers=cores(), progress=show
+            grid,
+            data_root=options.data_root,
+            cache=cache,
+            workers=cores(),
+            need_weights=need_weights,
+            progress=show,
         )
 
 
 def plan_and_open(grid: Grid, options: Options, console: Console) -> tuple[Plan, Store]:
-    """Make the plan and open the store; bad input leaves no store behind."""
+    """Make the plan, load each backbone once, open the store; bad input leaves no store behind."""
+    from ..grid import verify_backbones
     from ..store import MARK, Store
 
     if (options.store / MARK).is_file():
         store = Store(options.store, create=True)
-        return plan_grid(grid, options, console, store.manifests), store
+        made = plan_grid(grid, options, console, store.manifests)
+        if made.pending(store):
+            verify_backbones(made.methods)
+        return made, store
     with tempfile.TemporaryDirectory() as scratch:
         made = plan_grid(grid, options, console, Path(scratch))
+        verify_backbones(made.methods)
         store = Store(options.store, create=True)
         shutil.copytree(scratch, store.manifests, dirs_exist_ok=True)
     return made, store
 
 
 def show_plan(grid: Grid, options: Options) -> None:
-    """Print the feasibility of every category and level, and how many cells are still to run."""
+    """Print the feasibility of every category and level, and how many cells are still to run.
+
+    The table comes first: a level that cannot be had is a dash in it, then an error.
+    """
+    from ..devices import resolve_device
+    from ..feasible import Outlook, outlook
     from ..store import MARK, Store
-    from .show import feasibility_notes, feasibility_table
+    from .show import feasibility_table
 
     console = Console(quiet=options.quiet)
-    made = plan_grid(grid, options, Console(stderr=True, quiet=options.quiet), None)
-    console.print(feasibility_table(made))
-    for warning in (*feasibility_notes(made), *made.warnings):
+    if options.device != "auto":
+        resolve_device(options.device)
+    seen: Outlook = outlook(grid, options.data_root)
+    console.print(feasibility_table(seen))
+    for note in seen.notes:
+        console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
+    seen.raise_if_impossible()
+    notes = Console(stderr=True, quiet=options.quiet)
+    made = plan_grid(grid, options, notes, None, need_weights=False)
+    for warning in made.warnings:
         console.print(f"note: {warning}", markup=False, highlight=False, soft_wrap=True)
-    count = len(made.cells)
-    left = count
+    for method in made.methods:
+        what = f"{method.name}: {method.backbone}, {method.image_size} px"
+        console.print(f"method {what}", highlight=False, soft_wrap=True)
+        if method.missing:
+            line = f"note: {method.name} cannot run yet: {method.missing}"
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+    left = count = len(made.cells)
     if (options.store / MARK).is_file():
         left = len(made.pending(Store(options.store)))
-    methods = ", ".join(f"{m.name} ({m.backbone}, {m.image_size} px)" for m in made.methods)
-    console.print(f"methods: {methods}", highlight=False)
     console.print(f"{count} cells, {count - left} in the store, {left} to run", highlight=False)
 
 
@@ -156,10 +183,10 @@ def execute(target: Target | None, grid: Grid, options: Options) -> int:
     require_writable(options.store, "--store")
     require_writable(options.out, "--out")
     made, store = plan_and_open(grid, options, notes)
-    for warning in made.warnings:
+    for warning in (*made.notes, *made.warnings):
         notes.print(f"note: {warning}", markup=False, highlight=False, soft_wrap=True)
     store.sweep()
-    pending = made.pending(store)
+    pending = made.pending(store, with_maps=options.keep_maps)
     jobs = options.jobs or default_jobs(device)
     tasks = [
         cell.task(store.root, device, keep_maps=options.keep_maps, exclusive=jobs == 1)
@@ -169,7 +196,7 @@ def execute(target: Target | None, grid: Grid, options: Options) -> int:
     with RunProgress(
         len(made.cells), len(made.cells) - len(pending), quiet=options.quiet, console=notes
     ) as progress:
-        run_tasks(tasks, jobs=jobs, cache=store.features, listen=progress)
+        run_tasks(tasks, jobs=jobs, cache=store.features.absolute(), listen=progress)
     frame = made.frame(store)
     context = report_context(made, options, device)
     target = target or generic_target(frame)

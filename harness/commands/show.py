@@ -8,8 +8,10 @@ import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
+from rich.markup import escape
 from rich.table import Table
 
+from ..feasible import Outlook
 from ..grid import MethodPlan
 from ..plan import Plan
 
@@ -20,21 +22,24 @@ if TYPE_CHECKING:
     from .options import Options
 
 
-def feasibility_table(plan: Plan) -> Table:
+def feasibility_table(seen: Outlook) -> Table:
     """Return what the protocol gives per category and level, as ``injected/T → test images``.
 
     A level at which the training set had to shrink, or was capped, is marked with ``*``; one that
     cannot be had is a dash.
     """
-    levels = plan.grid.noise
-    title = f"protocol {plan.grid.protocol}: injected/training images; test nominal+anomalous"
+    title = f"protocol {seen.grid.protocol}: injected/training images; test nominal+anomalous"
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     table.add_column("category", no_wrap=True)
-    for level in levels:
+    for level in seen.grid.noise:
         table.add_column(f"{level:g} %", justify="right", no_wrap=True)
     table.add_column("test", justify="right", no_wrap=True)
-    for (_, category), rows in plan.feasibility.items():
-        table.add_row(category, *(_taken(row) for row in rows), _tested(rows))
+    shown = ""
+    for (dataset, category), rows in seen.rows.items():
+        if dataset != shown:
+            shown = dataset
+            table.add_row(f"[bold]{escape(dataset)}[/bold]")
+        table.add_row(f"  {escape(category)}", *(_taken(row) for row in rows), _tested(rows))
     return table
 
 
@@ -53,16 +58,6 @@ def _tested(rows: tuple[Feasibility, ...]) -> str:
     anomalous = sorted({size for _, size in sizes})
     span = f"{anomalous[0]}" if len(anomalous) == 1 else f"{anomalous[0]}–{anomalous[-1]}"
     return f"{good}+{span}"
-
-
-def feasibility_notes(plan: Plan) -> list[str]:
-    """Return one line per category and level that could not be given as asked."""
-    return [
-        f"{category} at {row.level:g} %: {row.note}"
-        for (_, category), rows in plan.feasibility.items()
-        for row in rows
-        if row.note
-    ]
 
 
 def report_context(plan: Plan, options: Options, device: str) -> ReportContext:

@@ -91,6 +91,10 @@ class PatchCore(Method):
     settings: PatchCoreSettings
     _bank: torch.Tensor
 
+    def strides(self) -> tuple[int, ...]:
+        """Return the strides of the layers that patches are made of."""
+        return self.settings.strides
+
     def fit(self, train: ImageSet, context: Context) -> None:
         """Embed the training patches and keep a coreset of them."""
         import torch

@@ -1,0 +1,63 @@
+"""What a noise protocol can give on the data at hand, before any image is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..datasets.errors import NoiseError
+from ..datasets.types import Dataset
+from .grid import Grid, check_names
+from .selection import chosen_categories, open_datasets
+
+if TYPE_CHECKING:
+    from ..datasets.noise import Feasibility, NoiseProtocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlook:
+    """(dataset, category) → one row per noise level of the grid."""
+
+    grid: Grid
+    rows: Mapping[tuple[str, str], tuple[Feasibility, ...]]
+
+    @property
+    def notes(self) -> list[str]:
+        """One line per category and level that is not what the level alone would give."""
+        return [
+            f"{category} at {row.level:g} %: {row.note}"
+            for (_, category), rows in self.rows.items()
+            for row in rows
+            if row.note and row.possible
+        ]
+
+    def raise_if_impossible(self) -> None:
+        """Raise the first impossible level as a `NoiseError`, with the count of the others."""
+        said = [row.note for rows in self.rows.values() for row in rows if not row.possible]
+        if said:
+            more = f" (and {len(said) - 1} more)" if len(said) > 1 else ""
+            raise NoiseError(f"{said[0]}{more}")
+
+
+def outlook(grid: Grid, data_root: Path | None) -> Outlook:
+    """Open the grid's datasets and say what each level takes from each category."""
+    from ..datasets.noise import parse_protocol
+
+    protocol = parse_protocol(grid.protocol)
+    check_names(grid)
+    return Outlook(grid=grid, rows=feasible(grid, open_datasets(grid, data_root), protocol))
+
+
+def feasible(
+    grid: Grid, datasets: tuple[Dataset, ...], protocol: NoiseProtocol
+) -> dict[tuple[str, str], tuple[Feasibility, ...]]:
+    """Return the rows of every chosen category."""
+    from ..datasets.noise import feasibility
+
+    return {
+        (dataset.name, name): tuple(feasibility(dataset.category(name), grid.noise, protocol))
+        for dataset in datasets
+        for name in chosen_categories(grid, dataset)
+    }
