@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from .layout import file_id, is_image_name, visible
+from .layout import empty_split, file_id, is_image_name, visible
 from .manifest import FileRecord, Problem, ProblemKind, Severity
 from .probe import link_finding
 from .types import Category, Dataset, ImageRef
@@ -20,6 +20,8 @@ _SEVERITY = {
     ProblemKind.LINK_LOOP: Severity.ERROR,
     ProblemKind.TOO_LARGE: Severity.ERROR,
     ProblemKind.TOO_SMALL: Severity.ERROR,
+    ProblemKind.TOO_DEEP: Severity.ERROR,
+    ProblemKind.EMPTY_CATEGORY: Severity.ERROR,
     ProblemKind.MASK_MISSING: Severity.ERROR,
     ProblemKind.MASK_SIZE: Severity.ERROR,
     ProblemKind.MASK_EMPTY: Severity.ERROR,
@@ -57,12 +59,18 @@ def check_category(
     records
         A record of each of its images and masks, by id.
     """
+    lacking = empty_split(category)
+    if lacking:
+        yield _problem(ProblemKind.EMPTY_CATEGORY, category.name, lacking)
     for ref in (*category.train, *category.test):
         yield from _check_file(records[ref.id], masked=ref.mask_path is not None)
         if ref.mask_path is not None:
             mask = records[file_id(root, ref.mask_path)]
             yield from _check_file(mask, masked=False)
             yield from _check_pair(ref, records[ref.id], mask)
+        elif not ref.labelled:
+            told = "without one nothing says whether the image is nominal or anomalous"
+            yield _problem(ProblemKind.MASK_MISSING, ref.id, told)
     yield from _check_missing_masks(category)
     yield from _check_duplicates(category, records)
 
@@ -102,7 +110,10 @@ def _check_pair(ref: ImageRef, image: FileRecord, mask: FileRecord) -> Iterator[
         return
     if ref.anomalous and not mask.foreground:
         yield _problem(ProblemKind.MASK_EMPTY, mask.id, f"all zero, but {ref.id} is anomalous")
-    if not ref.anomalous and mask.foreground:
+    if not ref.labelled:  # a mask that failed on loading and can be read now
+        told = f"failed when the label of {ref.id} was read off it; try again"
+        yield _problem(ProblemKind.UNREADABLE, mask.id, told)
+    elif not ref.anomalous and mask.foreground:
         told = f"{mask.foreground} defective pixels, but {ref.id} is nominal"
         yield _problem(ProblemKind.MASK_ON_NOMINAL, mask.id, told)
     if image.pixels and (image.width, image.height) != (mask.width, mask.height):
@@ -142,7 +153,8 @@ def _check_group(refs: list[ImageRef], records: Mapping[str, FileRecord]) -> Ite
         told = f"same {'bytes' if same_bytes else 'pixels'} as {first.id}"
         if first.split != ref.split:
             yield _problem(ProblemKind.TRAIN_TEST_LEAK, ref.id, told)
-        if first.anomalous != ref.anomalous:
+        labelled = first.labelled and ref.labelled
+        if labelled and first.anomalous != ref.anomalous:
             yield _problem(ProblemKind.LABEL_CONFLICT, ref.id, told)
         if first.split == ref.split and first.anomalous == ref.anomalous:
             yield _problem(ProblemKind.DUPLICATE, ref.id, told)
@@ -150,8 +162,10 @@ def _check_group(refs: list[ImageRef], records: Mapping[str, FileRecord]) -> Ite
 
 def _folders_to_walk(dataset: Dataset) -> Iterable[Path]:
     for category in dataset.members.values():
-        below = all(ref.id.startswith(f"{category.name}/") for ref in category.train)
-        yield dataset.root / category.name if below else dataset.root
+        refs = (*category.train, *category.test)
+        below = all(ref.id.startswith(f"{category.name}/") for ref in refs)
+        folder = dataset.root / category.name
+        yield folder if below and folder.is_dir() else dataset.root
 
 
 def _check_entry(path: Path, root: Path, used: set[str]) -> Iterator[Problem]:

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from .errors import DataError
-from .layout import by_id, choose, require_images, subfolders
+from .layout import by_id, choose, subfolders
 from .mvtec import folder_refs, labelled_test_refs
 from .types import GOOD, Category, Dataset
 
@@ -42,7 +42,7 @@ def load_folder(
     Raises
     ------
     DataError
-        No category is found, or one has an empty split.
+        No category is found. An empty one raises when it is used (`Dataset.category`).
     UnknownNameError
         A wanted category is not there.
     """
@@ -80,5 +80,4 @@ def _load_category(root: Path, folder: Path, dataset: str, name: str) -> Categor
     assert source is not None, "only category folders get here"
     train = folder_refs(root, source, "train", GOOD, {})
     test = labelled_test_refs(root, folder, [folder / each for each in _MASK_FOLDERS])
-    category = Category(dataset=dataset, name=name, train=by_id(train), test=by_id(test))
-    return require_images(category, root)
+    return Category(dataset=dataset, name=name, train=by_id(train), test=by_id(test))

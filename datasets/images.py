@@ -1,14 +1,17 @@
 """Decoding and resizing: the only place where files become pixels.
 
 Conversion rules, the same everywhere: EXIF orientation is applied, alpha is dropped, palettes are
-expanded, single-channel images are repeated to three channels, 16-bit images are scaled by
-1/257 to 8 bit. An image that cannot be decoded raises `DataError` naming the file; nothing is
-ever skipped or replaced.
+expanded, single-channel images are repeated to three channels. More than 8 bits per channel:
+single-channel integers within 0…65535 (stored in 16 or 32 bit) are scaled by 1/257, of 16-bit
+colour the high byte is kept; integers beyond 16 bit and floating-point images are refused, since
+nothing in the file says what their white is. An image that cannot be decoded raises `DataError`
+naming the file; nothing is ever skipped or replaced.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
@@ -22,6 +25,11 @@ from .errors import DataError
 
 # A bomb guard, not a quality limit: far above any industrial camera in the supported datasets.
 MAX_PIXELS = 120_000_000
+
+_DEEPEST = 65535
+_TWELVE_BIT = 4096
+# How Pillow's raw modes name 16-bit channels; "BGR;16" is 16 bits per pixel and does not match.
+_WIDE_CHANNELS = re.compile(r";16[BLN]")
 
 # Pillow wraps most but not all of what its format plug-ins raise on damaged files.
 DECODE_ERRORS = (
@@ -39,31 +47,86 @@ DECODE_ERRORS = (
 )
 
 
+class DepthError(ValueError):
+    """An image whose values have no agreed meaning in 8 bit."""
+
+
 def decode(path: Path) -> Image.Image:
     """Decode an image file to 8-bit RGB at its own resolution.
 
     Raises
     ------
     DataError
-        The file is missing, empty, truncated, not an image, or larger than `MAX_PIXELS`.
+        The file is missing, empty, truncated, not an image, larger than `MAX_PIXELS`, or has
+        floating-point values or integers beyond 16 bit.
     """
     try:
         with Image.open(path) as handle:
             if handle.width * handle.height > MAX_PIXELS:
                 raise DataError(f"{path}: {handle.width}×{handle.height} pixels is over the limit")
-            return to_rgb(handle)
+            return to_rgb(handle)[0]
+    except DepthError as err:
+        raise DataError(f"{path}: {err}") from err
     except DECODE_ERRORS as err:
         raise DataError(f"{path}: not a readable image ({err})") from err
 
 
-def to_rgb(handle: Image.Image) -> Image.Image:
-    """Convert an opened image to 8-bit RGB by the rules of this module; raises `DECODE_ERRORS`."""
+def to_rgb(handle: Image.Image) -> tuple[Image.Image, str | None]:
+    """Convert an opened image to 8-bit RGB by the rules of this module.
+
+    Parameters
+    ----------
+    handle
+        As ``Image.open`` returned it, not loaded yet.
+
+    Returns
+    -------
+    Image, str or None
+        The RGB image, and how its depth was reduced if it had more than 8 bits per channel.
+
+    Raises
+    ------
+    DepthError
+        Floating-point values, or integers beyond 16 bit.
+    DECODE_ERRORS
+        The file is damaged.
+    """
+    wide_colour = _WIDE_CHANNELS.search(str(getattr(handle, "tile", "")))  # gone once loaded
     handle.load()
     image = ImageOps.exif_transpose(handle)
+    if image.mode.startswith("F"):
+        raise DepthError("floating-point image: convert to 8 or 16 bit")
     if image.mode.startswith("I"):
-        wide = np.asarray(image, dtype=np.int64)
-        image = Image.fromarray(np.clip(np.rint(wide / 257), 0, 255).astype(np.uint8))
-    return image.convert("RGB")
+        return _scaled(image)
+    rgb = image.convert("RGB")
+    if not wide_colour:
+        return rgb, None
+    highest = int(np.asarray(rgb).max()) * 256 + 255
+    return rgb, f"16-bit {image.mode}, high byte kept{_darkness(highest)}"
+
+
+def _scaled(image: Image.Image) -> tuple[Image.Image, str]:
+    wide = np.asarray(image, dtype=np.int64)
+    lowest, highest = int(wide.min()), int(wide.max())
+    if lowest < 0 or highest > _DEEPEST:
+        raise DepthError(
+            f"32-bit image with values from {lowest} to {highest}, beyond 0 to {_DEEPEST}:"
+            " convert to 8 or 16 bit"
+        )
+    narrow = Image.fromarray(np.rint(wide / 257).astype(np.uint8))
+    return narrow.convert("RGB"), f"mode {image.mode}, scaled by 1/257{_darkness(highest)}"
+
+
+def _darkness(highest: int) -> str:
+    if highest >= _TWELVE_BIT:
+        return ""
+    return f"; no value above {highest}: looks like 12-bit data and will be dark"
+
+
+def mask_values(handle: Image.Image) -> np.ndarray:
+    """Return a mask's values ``[H, W]``; non-zero is defective, at whatever depth it is stored."""
+    direct = handle.mode == "1" or handle.mode.startswith(("I", "F"))
+    return np.asarray(handle if direct else handle.convert("L"))
 
 
 def load_mask(path: Path | None, size: tuple[int, int]) -> np.ndarray:
@@ -82,7 +145,7 @@ def load_mask(path: Path | None, size: tuple[int, int]) -> np.ndarray:
         return np.zeros((height, width), dtype=np.uint8)
     try:
         with Image.open(path) as handle:
-            full = np.asarray(handle.convert("L") if handle.mode != "1" else handle) != 0
+            full = mask_values(handle) != 0
     except DECODE_ERRORS as err:
         raise DataError(f"{path}: not a readable mask ({err})") from err
     small = Image.fromarray(full.astype(np.uint8)).resize((width, height), Image.Resampling.NEAREST)

@@ -80,6 +80,15 @@ def by_id(refs: Iterable[ImageRef]) -> tuple[ImageRef, ...]:
     return tuple(sorted(refs, key=lambda ref: ref.id))
 
 
+def empty_split(category: Category) -> str | None:
+    """Say which split holds no images, in words; None if both hold some."""
+    suffixes = " ".join(sorted(IMAGE_SUFFIXES))
+    for split, refs in (("training", category.train_nominal), ("test", category.test)):
+        if not refs:
+            return f"no {split} images (expected files with one of {suffixes})"
+    return None
+
+
 def require_images(category: Category, root: Path) -> Category:
     """Return the category unchanged if both splits hold images.
 
@@ -88,13 +97,9 @@ def require_images(category: Category, root: Path) -> Category:
     DataError
         The training or the test split is empty.
     """
-    for split, refs in (("training", category.train_nominal), ("test", category.test)):
-        if not refs:
-            suffixes = " ".join(sorted(IMAGE_SUFFIXES))
-            raise DataError(
-                f"{root}: empty category '{category.name}': no {split} images"
-                f" (expected files with one of {suffixes})"
-            )
+    lacking = empty_split(category)
+    if lacking:
+        raise DataError(f"{root}: empty category '{category.name}': {lacking}")
     return category
 
 

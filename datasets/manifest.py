@@ -39,6 +39,8 @@ class ProblemKind(StrEnum):
     LINK_LOOP = "link loop"
     TOO_LARGE = "too large"
     TOO_SMALL = "too small"
+    TOO_DEEP = "too deep"
+    EMPTY_CATEGORY = "empty category"
     MASK_MISSING = "mask missing"
     MASK_SIZE = "mask size"
     MASK_EMPTY = "mask empty"
@@ -64,7 +66,7 @@ class Problem:
     kind, severity
         What, and how much it matters.
     file
-        Posix path below the dataset's root.
+        Posix path below the dataset's root, or the category where that is what is wrong.
     detail
         What was found, what was expected, in a few words.
     """

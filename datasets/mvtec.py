@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from .errors import DataError
-from .layout import by_id, choose, file_id, image_files, mask_finder, require_images, subfolders
+from .layout import by_id, choose, file_id, image_files, mask_finder, subfolders
 from .types import GOOD, Category, Dataset, ImageRef, Split
 
 # Alphabetical, as the tables of the literature print them.
@@ -66,7 +66,8 @@ def load_mvtec(
     Raises
     ------
     DataError
-        ``root`` holds no category, is itself one, or a category has an empty split.
+        ``root`` holds no category or is itself one. An empty category raises when it is used
+        (`Dataset.category`).
     UnknownNameError
         A wanted category is not there.
     """
@@ -120,5 +121,4 @@ def _load_category(root: Path, dataset: str, name: str) -> Category:
     folder = root / name
     train = folder_refs(root, folder / "train" / GOOD, "train", GOOD, {})
     test = labelled_test_refs(root, folder, [folder / "ground_truth"])
-    category = Category(dataset=dataset, name=name, train=by_id(train), test=by_id(test))
-    return require_images(category, root)
+    return Category(dataset=dataset, name=name, train=by_id(train), test=by_id(test))

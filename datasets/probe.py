@@ -87,6 +87,8 @@ def _look(path: Path, role: Role) -> dict:
             if handle.width * handle.height > images.MAX_PIXELS:
                 return {"findings": (_too_large(f"{handle.width}×{handle.height} pixels"),)}
             return _look_at_mask(handle) if role == "mask" else _look_at_image(handle)
+    except images.DepthError as err:
+        return {"findings": ((ProblemKind.TOO_DEEP, str(err)),)}
     except Image.DecompressionBombError:
         return {"findings": (_too_large("a decompression bomb"),)}
     except images.DECODE_ERRORS as err:
@@ -100,9 +102,11 @@ def _too_large(what: str) -> Finding:
 
 
 def _look_at_image(handle: Image.Image) -> dict:
-    findings = list(_header_findings(handle))
     mode = handle.mode
-    rgb = images.to_rgb(handle)
+    rgb, reduced = images.to_rgb(handle)  # first: reading EXIF drops what it needs of the header
+    findings = list(_header_findings(handle, mode))
+    if reduced:
+        findings.append((ProblemKind.SIXTEEN_BIT, reduced))
     findings += _size_findings(rgb)
     return _seen(np.asarray(rgb), mode, findings)
 
@@ -110,8 +114,7 @@ def _look_at_image(handle: Image.Image) -> dict:
 def _look_at_mask(handle: Image.Image) -> dict:
     findings = _size_findings(handle)
     mode = handle.mode
-    # The same conversion as in `images.load_mask`, so that what is reported is what is used.
-    grey = np.asarray(handle.convert("L") if mode != "1" else handle)
+    grey = images.mask_values(handle)
     levels = len(np.unique(grey))
     if levels > 2:
         findings.append(
@@ -141,12 +144,7 @@ def _size_findings(image: Image.Image) -> list[Finding]:
     return [(ProblemKind.TOO_SMALL, f"{image.width}×{image.height} pixels, a placeholder?")]
 
 
-def _header_findings(handle: Image.Image) -> Iterator[Finding]:
-    mode = handle.mode
-    if mode.startswith(("I", "F")):
-        yield ProblemKind.SIXTEEN_BIT, f"mode {mode}, scaled to 8 bit"
-    elif ";16" in str(getattr(handle, "tile", "")):
-        yield ProblemKind.SIXTEEN_BIT, f"16-bit {mode}, reduced to 8 bit"
+def _header_findings(handle: Image.Image, mode: str) -> Iterator[Finding]:
     if mode == "CMYK":
         yield ProblemKind.CMYK, "converted to RGB without a colour profile"
     if mode == "P":

@@ -6,10 +6,10 @@ a file was touched. Nothing is skipped or replaced: `Manifest.raise_if_broken` s
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-import warnings
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, fields, replace
@@ -24,7 +24,7 @@ from .probe import probe
 from .types import Dataset
 
 # Raise it whenever `probe` sees or hashes something differently.
-CACHE_SCHEMA = 1
+CACHE_SCHEMA = 2
 
 Progress = Callable[[int, int], None]
 
@@ -47,7 +47,8 @@ def scan(
         Which of its categories; None = all.
     cache
         A JSON file that keeps the records between scans; a record counts only while the file's
-        size and times are unchanged. An unreadable or damaged cache is rebuilt.
+        size and times are unchanged. An unreadable or damaged cache is rebuilt; one that cannot
+        be written is done without.
     workers
         Threads (Pillow decodes without holding the interpreter's lock); None = up to 8.
     progress
@@ -157,10 +158,8 @@ def _write_cache(path: Path, root: Path, records: dict[str, FileRecord]) -> None
         "checksum": _checksum(files),
         "files": files,
     }
-    try:
+    with contextlib.suppress(OSError):  # only time is lost, at the next scan
         write_atomic(path, json.dumps(document).encode())
-    except OSError as err:
-        warnings.warn(f"{path}: cannot keep the scan cache ({err.strerror})", stacklevel=3)
 
 
 def _read_cache(path: Path, root: Path) -> dict[str, FileRecord]:

@@ -27,6 +27,9 @@ class ImageRef:
     mask_path
         The ground-truth mask, or None: for a nominal image an all-zero mask is meant, for an
         anomalous one that its defect is not localised.
+    labelled
+        False where ``defect`` is to be read off a mask that is missing or unreadable; such an
+        image counts as nominal until then, and every scan reports it as an error.
     """
 
     id: str
@@ -34,6 +37,7 @@ class ImageRef:
     defect: str
     path: Path
     mask_path: Path | None = None
+    labelled: bool = True
 
     @property
     def anomalous(self) -> bool:
@@ -99,9 +103,20 @@ class Dataset:
     members: dict[str, Category] = field(default_factory=dict, repr=False)
 
     def category(self, name: str) -> Category:
-        """Return a category by name; an unknown one raises ``UnknownNameError``."""
+        """Return a category by name, to work with it.
+
+        Raises
+        ------
+        UnknownNameError
+            There is none of that name.
+        DataError
+            Its training or its test split is empty. Loading does not raise for that, so that an
+            empty category disturbs nobody who does not use it, and a scan can list it.
+        """
+        from .layout import require_images
+
         if name not in self.members:
             from .errors import UnknownNameError
 
             raise UnknownNameError(f"category of {self.name}", name, self.categories)
-        return self.members[name]
+        return require_images(self.members[name], self.root)

@@ -65,6 +65,11 @@ def verify_counts(dataset: Dataset, info: DatasetInfo) -> list[Difference]:
                 kind = "missing" if got < expected else "extra"
                 told = f"{got} images, {expected} expected"
                 found.append(Difference(kind=kind, where=f"{name} {split}", detail=told))
+    for member in dataset.members.values():
+        for ref in (*member.train, *member.test):
+            if not ref.labelled:
+                told = "its mask is missing or unreadable, so it has no label"
+                found.append(Difference(kind="missing", where=ref.id, detail=told))
     if info.counts:
         for name in dataset.categories:
             if name not in info.counts:

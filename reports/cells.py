@@ -79,6 +79,11 @@ def _fill(pattern: str, one: Callable[[str], str], show: Shown) -> str:
     return "".join(one(p.name) if isinstance(p, MetricRef) else show(p, False) for p in parts)
 
 
+def off_level(entries: Sequence[Entry]) -> bool:
+    """Tell whether a cell is to bear the dagger of a level that was not reached."""
+    return any(entry.off_level for entry in entries)
+
+
 def seeds_note(entries: Sequence[Entry]) -> str:
     """Return ``"n=2"`` where fewer seeds than planned went into a cell, else nothing."""
     short = [e.outcome.estimate for e in entries if e.outcome.estimate is not None]

@@ -43,6 +43,8 @@ _LATEX = {
     "✗": r"$\times$",
     "≥": r"$\geq$",
     "≤": r"$\leq$",
+    "→": r"$\rightarrow$",
+    "†": r"\dag{}",
 }
 _ACCENTS = {
     "\u0300": r"\`",

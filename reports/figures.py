@@ -10,6 +10,7 @@ import io
 import math
 from typing import TYPE_CHECKING, Any
 
+from ..tables.formatting import level
 from ..tables.model import Block, TableModel
 from ..tables.spec import METRICS, RowSpec
 from .escape import one_line
@@ -141,18 +142,27 @@ def _draw(model: TableModel) -> Figure:
 def _panel(axis: Axes, model: TableModel, row: RowSpec, handles: dict[str, Any]) -> bool:
     """Draw one row; return whether there was anything to draw."""
     axis.set_title(one_line(row.label), fontsize=9.5, loc="left", fontweight="bold")
-    axis.set_xlabel("Label noise (%)")
-    axis.set_xticks(list(model.columns))
+    axis.set_xlabel(model.level_title)
     axis.grid(axis="y")
     axis.set_axisbelow(True)
     drawn = False
     for index, block in enumerate(model.blocks):
         drawn |= _curves(axis, model, block, row, index, handles)
-    drawn |= _reported(axis, model, row, handles)
+    if drawn and row.id in model.beside:
+        _reported(axis, model, row, handles)
+    _levels(axis, model)
     if not drawn:
         message = "nothing to draw:\nno complete result in this row"
         axis.text(0.5, 0.5, message, ha="center", va="center", transform=axis.transAxes)
     return drawn
+
+
+def _levels(axis: Axes, model: TableModel) -> None:
+    """Put a tick on every level of the run, and room around the outer ones for their markers."""
+    first, last = min(model.columns, default=0.0), max(model.columns, default=0.0)
+    margin = 0.05 * (last - first) or 1.0
+    axis.set_xticks(list(model.columns), [level(column) for column in model.columns])
+    axis.set_xlim(first - margin, last + margin)
 
 
 def _curves(
@@ -195,12 +205,12 @@ def _compared(
         handles.setdefault(f"{one_line(block.title)}, as reported", _proxy(**hollow))
 
 
-def _reported(axis: Axes, model: TableModel, row: RowSpec, handles: dict[str, Any]) -> bool:
+def _reported(axis: Axes, model: TableModel, row: RowSpec, handles: dict[str, Any]) -> None:
     if model.reported is None:
-        return False
+        return
+    name = reported_name(model)
     cells = next(r for r in model.reported.rows if r.spec.id == row.id).cells
     look: dict[str, Any] = {"color": REPORTED, "marker": "x", "linewidth": 0.9, "alpha": 0.9}
-    drawn = False
     for position, dash in zip(range(len(model.target.layout.metrics)), DASHES, strict=False):
         points = [
             (column, float(number.value))
@@ -208,10 +218,17 @@ def _reported(axis: Axes, model: TableModel, row: RowSpec, handles: dict[str, An
             if (number := cell[position]) is not None
         ]
         if points:
-            drawn = True
             axis.plot(*zip(*points, strict=True), linestyle=dash, **look)
-            handles.setdefault(f"{model.reported.title}, as reported", _proxy(**look))
-    return drawn
+            handles.setdefault(one_line(name), _proxy(**look))
+
+
+def reported_name(model: TableModel) -> str:
+    """Name the paper's numbers where they stand beside achieved ones of possibly other methods."""
+    if model.reported is None:
+        return ""
+    own = next((b for b in model.blocks if b.method == model.reported.method), None)
+    aside = " (other method)" if own is None else " (other settings)" if own.departures else ""
+    return f"{model.reported.title}, as reported{aside}"
 
 
 def _proxy(**look: Any) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 from ..tables.formatting import Mark
 from ..tables.model import TableModel, reason
 from ..tables.spec import METRICS
-from . import cells, html_facts
+from . import cells, html_facts, notes
 from .context import ReportContext
 from .figures import render_inline_svg
 from .html_cells import (
@@ -99,6 +99,7 @@ def _page(model: TableModel, context: ReportContext) -> dict[str, Any]:
         "blocks": blocks,
         "scale": [{"style": f"h{i}", "text": text} for i, (_, text) in enumerate(HEAT)],
         "marks": [{"symbol": mark.symbol, "meaning": mark.meaning} for mark in Mark],
+        "dagger": notes.DAGGER_TITLE,
         "bold": any(
             p["bold"] for b in blocks for r in b["rows"] for c in r["cells"] for p in c["parts"]
         ),
@@ -130,8 +131,8 @@ def _figure_caption(model: TableModel) -> str:
     names = [METRICS[name] for name in model.target.layout.metrics]
     kinds = ("solid", "dashed", "dotted", "dash-dotted")
     lines = ", ".join(f"{n} {k}" for n, k in zip(names, kinds, strict=False))
-    text = f"Robustness to label noise: {lines}; mean over seeds, band ± one standard deviation."
-    if model.reported is not None:
+    text = f"{model.level_title}: {lines}; mean over seeds, band ± one standard deviation."
+    if model.reported is not None and model.beside:
         text += f" Grey: {model.reported.title} as its paper reports it."
     return text
 
@@ -162,7 +163,7 @@ def _reported(model: TableModel) -> dict[str, Any] | None:
             }
             for number in block.stated
         ],
-        "notes": model.target.paper.notes,
+        "notes": (*notes.table_notes(model), *model.target.paper.notes),
     }
 
 
@@ -175,6 +176,8 @@ def _block(model: TableModel, index: int) -> dict[str, Any]:
             "column": model.column_label(column),
             "metric": METRICS[entry.metric],
             "reported": number_part(entry.reported)["text"],
+            "note": entry.reported.note if entry.reported else "",
+            "off": entry.off_level,
             "achieved": outcome_part(entry)["text"],
             "difference": html_facts.difference(entry),
         }
@@ -199,6 +202,7 @@ def _block(model: TableModel, index: int) -> dict[str, Any]:
                         "parts": achieved_parts(model, cell),
                         "sd": spread(cell),
                         "few": cells.seeds_note(cell),
+                        "off": cells.off_level(cell),
                     }
                     for cell in row.cells
                 ],
@@ -206,6 +210,8 @@ def _block(model: TableModel, index: int) -> dict[str, Any]:
             for position, row in enumerate(block.rows)
         ],
         "pairs": pairs,
+        "pair_notes": notes.compared_notes(model, block),
+        "reached": notes.reached_note(model, block),
         "tolerance": said,
         "facts": html_facts.method_facts(model, block),
         "settings": html_facts.settings(block),

@@ -10,6 +10,7 @@ from ..tables.formatting import Mark, percent, percent_value, points
 from ..tables.model import Entry, TableModel
 from ..tables.spec import METRICS, MetricRef, ReportedNumber, parse_pattern
 from . import cells
+from .figures import reported_name
 
 # Lower bounds in percent with the text of the legend; below chance first, steps finer near 100.
 HEAT = (
@@ -46,7 +47,13 @@ def number_part(number: ReportedNumber | None) -> Part:
     if number is None:
         return _mark(Mark.NOT_REPORTED, Mark.NOT_REPORTED.symbol)
     style = heat(number.value)
-    return {"kind": "number", "text": str(number.value), "style": style, "bold": number.bold}
+    return {
+        "kind": "number",
+        "text": str(number.value),
+        "style": style,
+        "bold": number.bold,
+        "title": number.note,
+    }
 
 
 def _mark(mark: Mark, text: str, detail: str = "") -> Part:
@@ -116,16 +123,19 @@ def overview(model: TableModel) -> dict[str, Any]:
             for index in picked:
                 row = block.rows[index].cells
                 ends = [row[0][position], row[-1][position]][: 2 if first != last else 1]
-                items += [outcome_part(e) | {"sd": spread([e])} for e in ends]
+                items += [outcome_part(e) | {"sd": spread([e]), "off": e.off_level} for e in ends]
                 if len(ends) == 2:
                     items.append(_change(ends))
             lines.append(_line(block.title, metric, items, position))
-    if model.reported is not None:
-        title = f"{model.reported.title}, as reported"
+    if model.reported is not None and set(model.beside) & set(model.target.layout.curve):
+        title = reported_name(model)
         for position, metric in enumerate(model.target.layout.metrics):
             items = []
             for index in picked:
                 printed = model.reported.rows[index].cells
+                if model.reported.rows[index].spec.id not in model.beside:
+                    items += [_difference([])] * len(heads)
+                    continue
                 both = [printed[0][position], printed[-1][position]][: 2 if first != last else 1]
                 items += [number_part(number) | {"sd": "", "bold": False} for number in both]
                 if len(both) == 2:

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from ..tables.formatting import percent
 from ..tables.model import Block, TableModel
 from ..tables.spec import METRICS
-from . import cells
+from . import cells, notes
 from .escape import latex
 
 _HEAD = r"""% Needs \usepackage{booktabs} in the preamble; include with \input.
 """
+
+_DAGGER = r"\textsuperscript{\dag}"
 
 _STANDALONE = r"""\documentclass[10pt]{article}
 \usepackage[a4paper,margin=18mm]{geometry}
@@ -33,12 +35,14 @@ def render_latex(model: TableModel) -> str:
             for row in model.reported.rows
         ]
         caption = f"{model.reported.title} as reported. {model.target.caption}"
+        caption = " ".join([caption, *(f"{n}." for n in notes.table_notes(model))])
         parts.append(_table(model, rows, latex(caption), "reported"))
     for block in model.blocks:
         parts.append(_table(model, _rows(model, block), _caption(model, block), block.method))
         apart = _differences(model, block)
         if apart:
             caption = f"{block.title}, achieved minus reported, in percentage points."
+            caption = " ".join([caption, *(f"{n}." for n in notes.compared_notes(model, block))])
             parts.append(_table(model, apart, latex(caption), f"{block.method}-difference"))
     return _HEAD + "\n".join(parts or ["% No results.\n"])
 
@@ -58,6 +62,7 @@ def _rows(model: TableModel, block: Block) -> list[tuple[str, str, list[str]]]:
         texts = []
         for entries in row.cells:
             text = cells.achieved(model.target.layout.cell, entries, _show)
+            text += _DAGGER if cells.off_level(entries) else ""
             note = cells.seeds_note(entries)
             texts.append(f"{text}\\,{{\\tiny {latex(note)}}}" if note else text)
         rows.append((row.spec.label, row.spec.group, texts))
@@ -91,6 +96,10 @@ def _caption(model: TableModel, block: Block) -> str:
         parts.append(latex(f"Largest standard deviation over seeds: {largest}."))
     if any(entry.best for row in block.rows for cell in row.cells for entry in cell):
         parts.append("Bold: best method of that entry.")
+    reached = notes.reached_note(model, block)
+    if reached:
+        parts.append(f"{_DAGGER} {latex(reached)}")
+    parts += [latex(model.few_seeds)] if model.few_seeds else []
     sentence = cells.comparison_sentence(model, block.method)
     return " ".join([*parts, latex(sentence)]).strip()
 

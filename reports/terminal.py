@@ -12,7 +12,7 @@ from rich.text import Text
 
 from ..tables.formatting import Mark, points
 from ..tables.model import Block, TableModel, reason
-from . import cells
+from . import cells, notes
 from .escape import one_line
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ def print_report(model: TableModel, console: Console) -> None:
             for row in model.reported.rows
         ]
         _tables(console, model, f"{model.reported.title}, as reported", rows, ascii_only)
+        for text in notes.table_notes(model):
+            _say(console, text, "dim", ascii_only)
     for block in model.blocks:
         _print_block(console, model, block, ascii_only)
     _print_failures(console, model, ascii_only)
@@ -60,25 +62,32 @@ def print_report(model: TableModel, console: Console) -> None:
 
 def _print_block(console: Console, model: TableModel, block: Block, ascii_only: bool) -> None:
     rows = []
+    dagger = notes.DAGGER_ASCII if ascii_only else notes.DAGGER
     for row in block.rows:
         texts = []
         for entries in row.cells:
             text = cells.achieved(model.target.layout.cell, entries, _plain, ascii_only=ascii_only)
+            text += dagger if cells.off_level(entries) else ""
             note = cells.seeds_note(entries)
             texts.append(f"{text}*" if note else text)
         rows.append((row.spec.label, row.spec.group, texts))
     seeds = f"{block.seeds} seed{'s' if block.seeds != 1 else ''}"
     made = ", ".join(block.facts["backbone"]) or "no backbone"
     _tables(console, model, f"{block.title}, achieved ({made}, {seeds})", rows, ascii_only)
+    reached = notes.reached_note(model, block, ascii_only=ascii_only)
+    _say(console, f"{dagger}: {reached}" if reached else "", "dim", ascii_only)
     _say(console, cells.comparison_sentence(model, block.method), "dim", ascii_only)
     for label, column, entry in cells.compared(model, block.method):
         if entry.difference is not None:
+            mark = dagger if entry.off_level else ""
             text = (
-                f"  {label}, {model.column_label(column)}: {entry.outcome.text()} achieved, "
+                f"  {label}, {model.column_label(column)}: {entry.outcome.text()}{mark} achieved, "
                 f"{entry.reported.value if entry.reported else ''} reported, "
                 f"{points(entry.difference)} points"
             )
             _say(console, text, "", ascii_only)
+    for text in notes.compared_notes(model, block):
+        _say(console, f"  {text}", "dim", ascii_only)
 
 
 def _tables(

@@ -9,13 +9,14 @@ from collections.abc import Iterable, Sequence
 from ..tables.formatting import percent, points
 from ..tables.model import Block, BlockRow, Entry, TableModel, reason
 from ..tables.spec import METRICS
-from . import cells
+from . import cells, notes
 from .context import ReportContext
 from .escape import csv_text, markdown
 
 CSV_COLUMNS = (
     *("method", "row", "column", "metric", "shown", "mean", "sd", "sd_shown", "n", "planned"),
-    *("mark", "detail", "reported", "difference", "synthetic"),
+    *("mark", "detail", "reported", "reported_note", "difference", "synthetic"),
+    *("n_train", "n_train_noisy", "noise_effective"),
 )
 
 
@@ -24,7 +25,8 @@ def render_csv(model: TableModel) -> str:
 
     ``shown`` and ``sd_shown`` are percent with the digits of every other output; ``mean`` and
     ``sd`` are fractions with full precision; ``reported`` is percent as printed, only where it may
-    be compared; ``difference`` is in percentage points.
+    be compared, with the note of the paper's file; ``difference`` is in percentage points. The last
+    three columns are means over seeds, empty for averages over categories.
     """
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
@@ -56,9 +58,19 @@ def _csv_row(
         mark.name.lower() if mark else "",
         csv_text(entry.outcome.detail),
         str(entry.reported.value) if entry.reported else "",
+        csv_text(entry.reported.note) if entry.reported else "",
         "" if entry.difference is None else points(entry.difference),
         "yes" if model.synthetic else "no",
+        *_csv_training(row, entry),
     ]
+
+
+def _csv_training(row: BlockRow, entry: Entry) -> list[str]:
+    made = entry.training
+    values = (made.n_train, made.n_train_noisy, made.noise_effective)
+    # Categories may differ in size: a mean over them would look like a count of images.
+    whole = row.spec.average_of is not None
+    return ["" if whole or value is None else f"{float(value):.6g}" for value in values]
 
 
 def render_markdown(model: TableModel, context: ReportContext) -> str:
@@ -81,6 +93,7 @@ def render_markdown(model: TableModel, context: ReportContext) -> str:
             for row in model.reported.rows
         ]
         parts.append(_grid(model, rows))
+        parts += [markdown(text) for text in notes.table_notes(model)]
     for block in model.blocks:
         parts += _block(model, block)
     if model.failures:
@@ -104,6 +117,7 @@ def _block(model: TableModel, block: Block) -> list[str]:
         texts = []
         for entries in row.cells:
             text = cells.achieved(model.target.layout.cell, entries, _show)
+            text += notes.DAGGER if cells.off_level(entries) else ""
             note = cells.seeds_note(entries)
             texts.append(f"{text} ({note})" if note else text)
         rows.append((row.spec.label, texts))
@@ -117,9 +131,11 @@ def _block(model: TableModel, block: Block) -> list[str]:
     if spread:
         largest = ", ".join(f"{percent(sd)} ({METRICS[name]})" for name, sd in spread.items())
         made.append(f"largest standard deviation over seeds {largest}")
+    reached = notes.reached_note(model, block)
     parts = [
         f"## {markdown(block.title)}, achieved",
         _grid(model, rows),
+        f"{notes.DAGGER} {markdown(reached)}" if reached else "",
         markdown("; ".join(made) + "."),
         markdown(cells.comparison_sentence(model, block.method)),
     ]
@@ -132,12 +148,13 @@ def _block(model: TableModel, block: Block) -> list[str]:
                 markdown(model.column_label(column)),
                 METRICS[entry.metric],
                 str(entry.reported.value) if entry.reported else "",
-                _show(entry.outcome.text(), False),
+                _show(entry.outcome.text(), False) + _dagger(entry),
                 "" if entry.difference is None else points(entry.difference),
             ]
             for label, column, entry in pairs
         ]
         parts.append(_pipe(head, lines, texts=3))
+        parts += [markdown(text) for text in notes.compared_notes(model, block)]
     return parts
 
 
@@ -159,8 +176,12 @@ def _summary(model: TableModel) -> str:
 def _with_sd(entry: Entry) -> str:
     found = entry.outcome.estimate
     if found is None or found.sd is None:
-        return _show(entry.outcome.text(), False)
-    return f"{percent(found.mean)} ± {percent(found.sd)}"
+        return _show(entry.outcome.text(), False) + _dagger(entry)
+    return f"{percent(found.mean)} ± {percent(found.sd)}{_dagger(entry)}"
+
+
+def _dagger(entry: Entry) -> str:
+    return notes.DAGGER if entry.off_level else ""
 
 
 def _grid(model: TableModel, rows: Iterable[tuple[str, list[str]]]) -> str:

@@ -11,18 +11,23 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..datasets.errors import UsageError
-from ..datasets.noise import parse_protocol
 from .aggregate import Outcome, Run, read_runs, summarise, summarise_average
+from .beside import (
+    PAPER_PRESET,
+    few_seeds,
+    reported_block,
+    rows_beside,
+    run_differs,
+    training,
+)
 from .formatting import percent_value
-from .model import Block, BlockRow, Entry, MethodInfo, ReportedBlock, ReportedRow, TableModel
+from .model import Block, BlockRow, Entry, MethodInfo, TableModel, Training
 from .spec import BoldRule, ReportedNumber, RowSpec, Target
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["PAPER_PRESET", "build_model"]
-
-PAPER_PRESET = "paper"
 
 
 def build_model(
@@ -76,14 +81,20 @@ def build_model(
         for name in order
         if name in present
     ]
+    reported = None if synthetic else reported_block(target)
+    beside, undrawn = rows_beside(target, reported, blocks, preset)
+    few = few_seeds(target, reported, blocks, runs)
+    outside = _outside(len(runs), len(everything))
     return TableModel(
         target=target,
         columns=target.run.noise,
         blocks=_mark_best(target, blocks),
-        reported=None if synthetic else _reported(target),
+        reported=reported,
+        beside=beside,
+        few_seeds=few,
         synthetic=synthetic,
         runs=runs,
-        notes=_notes(target, runs, len(everything)),
+        notes=tuple(note for note in (outside, few, undrawn) if note),
     )
 
 
@@ -94,16 +105,10 @@ def _is_synthetic(runs: Sequence[Run], stand_ins: Mapping[str, str]) -> bool:
     return True in kinds
 
 
-def _notes(target: Target, runs: Sequence[Run], total: int) -> tuple[str, ...]:
-    notes = []
-    if total > len(runs):
-        notes.append(
-            f"{total - len(runs)} of {total} results lie outside this table's rows and columns."
-        )
-    seeds = len({run.seed for run in runs})
-    if target.paper and runs and seeds < target.run.seeds:
-        notes.append(f"Seeds: {seeds}; the target asks for {target.run.seeds}.")
-    return tuple(notes)
+def _outside(inside: int, total: int) -> str:
+    if total == inside:
+        return ""
+    return f"{total - inside} of {total} results lie outside this table's rows and columns."
 
 
 def _block(
@@ -140,6 +145,7 @@ def _rows(
 
     def entries(row: RowSpec, column: float) -> tuple[Entry, ...]:
         members = [found.get((m.dataset, m.category, column), []) for m in layout.members(row)]
+        trained = training([run for member in members for run in member])
         return tuple(
             _entry(
                 metric,
@@ -147,6 +153,7 @@ def _rows(
                 if row.average_of is not None
                 else summarise(members[0], metric, planned),
                 numbers.get((row.id, column, metric)),
+                trained,
             )
             for metric in layout.metrics
         )
@@ -158,11 +165,19 @@ def _rows(
     )
 
 
-def _entry(metric: str, outcome: Outcome, number: ReportedNumber | None) -> Entry:
+def _entry(
+    metric: str, outcome: Outcome, number: ReportedNumber | None, trained: Training
+) -> Entry:
     difference = None
     if number is not None and outcome.estimate is not None and outcome.estimate.complete:
         difference = percent_value(outcome.estimate.mean) - number.value
-    return Entry(metric=metric, outcome=outcome, reported=number, difference=difference)
+    return Entry(
+        metric=metric,
+        outcome=outcome,
+        reported=number,
+        difference=difference,
+        training=trained,
+    )
 
 
 def _facts(runs: Sequence[Run]) -> dict[str, tuple[str, ...]]:
@@ -189,8 +204,7 @@ def _departures(
     reasons = []
     if synthetic:
         reasons.append("embedded synthetic data")
-    if preset != PAPER_PRESET:
-        reasons.append(f"preset {preset}")
+    reasons += run_differs(target, facts["protocol"], preset)
     if info is None:
         return (*reasons, "nothing is known about the method's own paper")
     expected = info.paper_backbone or "none"
@@ -201,12 +215,8 @@ def _departures(
     for given in facts["image_size"]:
         if size is not None and given != str(size):
             reasons.append(f"image size {given} instead of {size}")
-    # The target names a protocol with the defaults left out; results carry all parameters.
-    protocol = parse_protocol(target.run.protocol).protocol_id
-    for name, wanted in (("protocol", protocol), ("evaluation", target.run.evaluation)):
-        for given in facts[name]:
-            if given != wanted:
-                reasons.append(f"{name} {given} instead of {wanted}")
+    wanted = target.run.evaluation
+    reasons += [f"evaluation {g} instead of {wanted}" for g in facts["evaluation"] if g != wanted]
     return (*reasons, *info.overrides)
 
 
@@ -234,26 +244,3 @@ def _mark_best(target: Target, blocks: Sequence[Block]) -> tuple[Block, ...]:
             rows.append(replace(row, cells=tuple(cells)))
         marked.append(replace(block, rows=tuple(rows)))
     return tuple(marked)
-
-
-def _reported(target: Target) -> ReportedBlock | None:
-    if target.reported_method is None or target.paper is None:
-        return None
-    method = target.reported_method
-    numbers = {(n.row, n.column, n.metric): n for n in target.numbers if n.method == method}
-    rows = tuple(
-        ReportedRow(
-            spec=row,
-            cells=tuple(
-                tuple(numbers.get((row.id, c, metric)) for metric in target.layout.metrics)
-                for c in target.run.noise
-            ),
-        )
-        for row in target.layout.rows
-    )
-    return ReportedBlock(
-        method=method,
-        title=target.paper.methods.get(method, method),
-        rows=rows,
-        stated=tuple(n for n in target.numbers if n.method != method),
-    )

@@ -8,6 +8,7 @@ and a tie is rounded away from zero, as on paper.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
@@ -82,3 +83,10 @@ def points(difference: Decimal) -> str:
 def level(noise: float) -> str:
     """Format a noise level in percent without needless digits: 10.0 gives ``"10"``."""
     return f"{noise:g}"
+
+
+def level_title(protocols: Iterable[str]) -> str:
+    """Name what a level is under noise protocols; ``added`` takes a ratio, others a fraction."""
+    ratio, fraction = "Added anomalies (% of nominal training images)", "Label noise (%)"
+    kinds = [ratio if text.partition("/")[0] == "added" else fraction for text in protocols]
+    return " / ".join(dict.fromkeys(kinds)) or fraction

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from .aggregate import Run, read_runs
+from .formatting import level_title
 from .spec import (
     METRICS,
     BoldRule,
@@ -73,7 +75,7 @@ def generic_target(
             label=f"tab:{name}",
             rows=layout_rows,
             row_header="Category",
-            column_header="Label noise (%)",
+            column_header=level_title(_protocols(runs)),
             column_label="{}%",
             cell=cell,
             cell_header="I/P" if cell == _CELL else cell.replace("{", "").replace("}", ""),
@@ -86,6 +88,10 @@ def generic_target(
 def _fact(run: Run | None, name: str) -> str:
     value = run.facts.get(name) if run else None
     return str(value) if value else "unknown"
+
+
+def _protocols(runs: Iterable[Run]) -> list[str]:
+    return [str(run.facts["protocol"]) for run in runs if run.facts.get("protocol")]
 
 
 def _rows(places: list[tuple[str, str]], datasets: list[str]) -> tuple[RowSpec, ...]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
 from .aggregate import Outcome, Run, Status
-from .formatting import level
+from .formatting import level, level_title
 from .spec import ReportedNumber, RowSpec, Target
 
 
@@ -43,6 +44,26 @@ class MethodInfo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """What the models behind one cell of a table were trained on.
+
+    Attributes
+    ----------
+    n_train, n_train_noisy, noise_effective
+        Training images, mislabelled ones among them, and their share in percent; means over seeds
+        (for an average also over categories), None where the frame does not say.
+    missed
+        Dataset, category, nominal and reached level in percent where a seed that is done did not
+        reach its level; never filled where a level is no true fraction.
+    """
+
+    n_train: Fraction | None = None
+    n_train_noisy: Fraction | None = None
+    noise_effective: Fraction | None = None
+    missed: tuple[tuple[str, str, str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One metric of one place: what was achieved and, where comparable, what was reported.
 
@@ -54,6 +75,12 @@ class Entry:
     best: bool = False
     reported: ReportedNumber | None = None
     difference: Decimal | None = None
+    training: Training = Training()
+
+    @property
+    def off_level(self) -> bool:
+        """Whether a number stands here that was made at another level than its column says."""
+        return self.outcome.estimate is not None and bool(self.training.missed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +158,10 @@ class TableModel:
         A table per method.
     reported
         The paper's table; None where the data are synthetic or no paper is behind the target.
+    beside
+        Ids of the curve rows whose reported numbers may be drawn beside the achieved ones.
+    few_seeds
+        Sentence on fewer seeds than the paper's trials, also in ``notes``; else empty.
     synthetic
         Whether the results were made on the embedded synthetic data.
     runs
@@ -145,6 +176,8 @@ class TableModel:
     reported: ReportedBlock | None
     synthetic: bool
     runs: tuple[Run, ...]
+    beside: tuple[str, ...] = ()
+    few_seeds: str = ""
     notes: tuple[str, ...] = field(default=())
 
     @property
@@ -155,6 +188,11 @@ class TableModel:
     def count(self, status: Status) -> int:
         """Count the runs with a status."""
         return sum(run.status is status for run in self.runs)
+
+    @property
+    def level_title(self) -> str:
+        """What the levels of this run are, by its noise protocol: the title of their axis."""
+        return level_title(p for block in self.blocks for p in block.facts["protocol"])
 
     def column_label(self, column: float) -> str:
         """Return the printed head of a column."""

@@ -154,6 +154,7 @@ def _run(table: Mapping[str, Any]) -> RunSpec:
         protocol=table["protocol"],
         evaluation=table["evaluation"],
         image_size=table.get("image_size"),
+        paper_seeds=table["seeds"],
     )
 
 

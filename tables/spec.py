@@ -77,6 +77,9 @@ class RunSpec:
         Names of the noise protocol and of the evaluation protocol.
     image_size
         Side of the square input in pixels that the paper names; None if it names none.
+    paper_seeds
+        Trials that the paper's table is the mean of; stays when ``seeds`` is replaced by what a
+        user asked for. None where no paper is behind the run.
     """
 
     datasets: tuple[DatasetSpec, ...]
@@ -86,6 +89,7 @@ class RunSpec:
     protocol: str
     evaluation: str
     image_size: int | None = None
+    paper_seeds: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

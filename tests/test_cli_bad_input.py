@@ -1,14 +1,16 @@
 """Bad input: one line, exit code 2, nothing written, nothing lost."""
 
 import shutil
+import signal
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
-from adrepro.datasets.errors import AdreproError, UsageError
+from adrepro.datasets.errors import AdreproError, StoreError, UsageError
 from adrepro.harness.cli import COMMANDS, invoke
+from adrepro.harness.store import Store
 from conftest import save
 
 
@@ -57,6 +59,40 @@ def test_wrong_option_is_one_line(world, arguments, said):
     code = world.reproduce("run", *keep, *data, *world.places, *arguments)
     assert code == 2
     assert_refused(world, *said)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--weights", "broken.pth"), ("broken.pth",)),
+        (("--weights", "nowhere.pth"), ("nowhere.pth",)),
+        (("--backbone", "timm/nonesuch.random"), ("nonesuch",)),
+        (("--set", "patchcore.strides=3"), ("3", "stride")),
+    ],
+)
+def test_backbone_that_cannot_work_stops_before_any_cell(world, monkeypatch, arguments, said):
+    """Weights that do not fit, unknown networks and strides are bad input, not failed cells."""
+    monkeypatch.chdir(world.root)
+    (world.root / "broken.pth").write_bytes(b"not weights")
+    default = () if "--backbone" in arguments else ("--backbone", "efficientnet_lite0")
+    code = world.run(*default, *arguments, method="patchcore")
+    assert code == 2
+    assert_refused(world, *said)
+
+
+def test_full_device_leaves_no_half_made_store(world):
+    """A store that could not be made is made by the same command once there is space."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        with pytest.raises(StoreError):
+            Store(world.store, create=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, old)
+    assert world.run("--seeds", "1") == 0
 
 
 def test_unknown_command_suggests_the_nearest(world):

@@ -58,9 +58,22 @@ def test_mvtec_loads_only_wanted_categories(tmp_path: Path) -> None:
     mvtec(tmp_path, ("bottle", "cable"))
     shutil.rmtree(tmp_path / "cable" / "test")
     assert load_mvtec(tmp_path, categories=["bottle"]).categories == ("bottle",)
+    everything = load_mvtec(tmp_path)
+    assert numbers(everything.category("bottle")) == (3, 0, 2, 2)
     with pytest.raises(DataError, match="empty category 'cable': no test images") as error:
-        load_mvtec(tmp_path)
+        everything.category("cable")
     one_line(error)
+
+
+def test_folder_empty_category(tmp_path: Path) -> None:
+    """One's own empty category stops whoever works with it, and nobody else."""
+    mvtec(tmp_path, ("a", "b"))
+    for image in (tmp_path / "b" / "train" / "good").iterdir():
+        image.unlink()
+    dataset = load_folder(tmp_path)
+    assert numbers(dataset.category("a")) == (3, 0, 2, 2)
+    with pytest.raises(DataError, match="empty category 'b': no training images"):
+        dataset.category("b")
 
 
 @pytest.mark.parametrize(
@@ -120,7 +133,7 @@ def test_roots_without_images(tmp_path: Path) -> None:
         load_mvtec(tmp_path)
     (tmp_path / "bottle" / "train" / "good").mkdir(parents=True)
     with pytest.raises(DataError, match="empty category 'bottle': no training images"):
-        load_mvtec(tmp_path)
+        load_mvtec(tmp_path).category("bottle")
 
 
 def test_ksdd2_label_is_the_mask(tmp_path: Path) -> None:
@@ -143,16 +156,19 @@ def test_ksdd2_stray_files(tmp_path: Path) -> None:
 
 
 def test_ksdd2_missing_or_damaged_mask(tmp_path: Path) -> None:
-    """Without its mask an image has no label, so loading stops."""
+    """Without its mask an image has no label: it is loaded, and marked as unlabelled."""
     ksdd2(tmp_path)
     mask = tmp_path / "test" / "20001_GT.png"
     mask.write_bytes(mask.read_bytes()[:40])
-    with pytest.raises(DataError, match=r"20001_GT\.png: not a readable mask"):
-        load_ksdd2(tmp_path)
-    mask.unlink()
-    with pytest.raises(DataError, match=r"1 of 4 images have no mask, first 20001.png") as error:
-        load_ksdd2(tmp_path)
-    one_line(error)
+    (tmp_path / "test" / "20000_GT.png").unlink()
+    refs = load_ksdd2(tmp_path).category("ksdd2").test
+    assert [(ref.labelled, ref.mask_path is None) for ref in refs] == [
+        (False, True),
+        (False, False),
+        (True, False),
+        (True, False),
+    ]
+    assert [ref.anomalous for ref in refs] == [False, False, False, True]
     shutil.rmtree(tmp_path / "test")
     with pytest.raises(DataError, match="no folder 'test'"):
         load_ksdd2(tmp_path)

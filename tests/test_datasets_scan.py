@@ -57,6 +57,11 @@ def relink(path: Path, target: str) -> None:
     path.symlink_to(target)
 
 
+def write_values(dtype: type, highest: float) -> Callable[[Path], None]:
+    values = np.linspace(0, highest, 192).reshape(12, 16).astype(dtype)
+    return lambda path: Image.fromarray(values).save(path, "TIFF")
+
+
 def gradient() -> Image.Image:
     return Image.fromarray(np.arange(192, dtype=np.uint8).reshape(12, 16))
 
@@ -83,6 +88,10 @@ SPOILT: dict[str, tuple[str, Callable[[Path], object], ProblemKind, Severity]] =
         ProblemKind.SIXTEEN_BIT,
         WARNING,
     ),
+    "32 bit within 16": (GOOD, write_values(np.int32, 65535), ProblemKind.SIXTEEN_BIT, WARNING),
+    "32 bit beyond 16": (GOOD, write_values(np.int32, 65536), ProblemKind.TOO_DEEP, ERROR),
+    "32 bit negative": (GOOD, write_values(np.int32, -1), ProblemKind.TOO_DEEP, ERROR),
+    "float": (GOOD, write_values(np.float32, 1.0), ProblemKind.TOO_DEEP, ERROR),
     "16 bit rgb": (GOOD, write_16bit_rgb, ProblemKind.SIXTEEN_BIT, WARNING),
     "cmyk": (GOOD, save_as(noise(70).convert("CMYK"), "TIFF"), ProblemKind.CMYK, WARNING),
     "rgba": (GOOD, lambda p: noise(70, channels=4).save(p), ProblemKind.ALPHA, WARNING),

@@ -71,13 +71,16 @@ def test_damaged_cache_is_rebuilt(tmp_path: Path) -> None:
         assert cache.read_text() == text or json.loads(cache.read_text()) == json.loads(text)
 
 
-def test_unwritable_cache_warns(tmp_path: Path) -> None:
-    """A cache that cannot be written costs time, not the scan, and says so."""
+@pytest.mark.filterwarnings("error")
+def test_unwritable_cache_is_done_without(tmp_path: Path) -> None:
+    """A cache that cannot be written costs time, not the scan, and raises no warning."""
     dataset = load_mvtec(mvtec(tmp_path / "data"))
     blocked = tmp_path / "file"
     blocked.write_text("")
-    with pytest.warns(UserWarning, match="cannot keep the scan cache"):
-        assert scan(dataset, cache=blocked / "scan.json").problems == ()
+    for _ in range(2):
+        manifest = scan(dataset, cache=blocked / "scan.json")
+        assert (manifest.problems, manifest.reused, len(manifest.records)) == ((), 0, 9)
+    assert blocked.read_text() == ""
 
 
 def test_default_cache_depends_on_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from adrepro.datasets.errors import UsageError
 from adrepro.harness.devices import resolve_device
 from adrepro.harness.frames import store_frame
 from adrepro.harness.store import Store
-from conftest import TESTS, grey_image, save
+from conftest import TESTS, grey_image, save, write_mvtec
 
 ONE = ("-c", "bottle", "--seeds", "1")
 
@@ -202,3 +202,81 @@ def test_unknown_device_is_one_line():
     """A device that the machine lacks is named together with what it has."""
     with pytest.raises(UsageError, match="--device cuda:99"):
         resolve_device("cuda:99")
+
+
+def test_child_of_a_dead_worker_neither_hangs_the_run_nor_survives(world):
+    """A method that forks and dies costs its cell, at once; its child is ended too."""
+    start = time.monotonic()
+    assert world.run(*ONE, method="toys:LeavesChild") == 1
+    assert time.monotonic() - start < 60
+    (error,) = frame_of(world)["error"]
+    assert "exit code 3" in error
+    orphans = [p for p in psutil.process_iter(["ppid", "cmdline"]) if p.info["ppid"] == 1]
+    assert not [p for p in orphans if "forkserver" in " ".join(p.info["cmdline"] or ())]
+
+
+def test_method_that_leaves_by_sys_exit_fails_its_cell(world):
+    """sys.exit() in a method is a failure with its message, not a dead worker."""
+    assert world.run(*ONE, method="toys:SysExit") == 1
+    assert list(frame_of(world)["error"]) == ["SystemExit in fit: enough"]
+
+
+def test_maps_can_be_asked_for_later(world):
+    """A finished cell without maps runs again when maps are to be kept."""
+    assert world.run(*ONE) == 0
+    assert world.run(*ONE, "--keep-maps") == 0
+    assert "1 cell: 0 in the store, 1 to run" in world.stderr
+    (key,) = Store(world.store)
+    assert Store(world.store).has(key, "maps.npz")
+    assert world.run(*ONE, "--keep-maps") == 0
+    assert "to run" not in world.stderr
+
+
+def test_backbone_of_a_preset_is_used(world):
+    """What a method's preset says about its backbone holds; the command line wins over it."""
+    grid = ("-d", "mvtec_ad", "-m", "toys:OwnBackbone", "--preset", "quick", *world.places)
+    assert world.reproduce("plan", *grid) == 0
+    assert "timm/resnet18.random, 64 px" in world.stdout
+    assert world.reproduce("plan", *grid, "--backbone", "efficientnet_lite0") == 0
+    assert "efficientnet_lite0.packaged, 64 px" in world.stdout
+
+
+def test_named_dataset_is_never_replaced(world):
+    """--preset demo draws images only where no dataset was named."""
+    arguments = ("table1", "--preset", "demo", "-d", "mvtec_ad", "-c", "bottle", "--noise", "0")
+    assert world.reproduce("plan", *arguments, *world.places) == 0
+    assert "mvtec_ad" in world.stdout
+    assert "synthetic" not in world.stdout
+    assert "0/8" in world.stdout
+
+
+def test_plan_shows_what_cannot_be_had_before_it_refuses(world):
+    """An impossible level is a dash in the feasibility table; then the error, exit 2."""
+    arguments = ("-d", "mvtec_ad", "-m", "toys:PixelMean", *world.places, "--noise", "0,60")
+    assert world.reproduce("plan", *arguments) == 2
+    assert "–" in world.stdout
+    assert world.stderr.startswith("error: ")
+
+
+def test_plan_needs_no_weights(world, monkeypatch):
+    """What the data can give is shown also where weights cannot be fetched."""
+    from adrepro.datasets.errors import WeightsError
+    from adrepro.methods.backbones import BackboneSpec
+
+    def refuse(self):
+        raise WeightsError("no weights here")
+
+    monkeypatch.setattr(BackboneSpec, "weights_sha256", refuse)
+    arguments = ("table1", "-d", "mvtec_ad", "-m", "patchcore", "--noise", "0", *world.places)
+    assert world.reproduce("plan", *arguments) == 0
+    assert "patchcore cannot run yet: no weights here" in world.stdout
+    assert world.reproduce(*arguments) == 2
+
+
+def test_target_limits_the_categories(world):
+    """A target runs the categories that its table has rows for, not all that lie on disk."""
+    write_mvtec(world.data / "mvtec_ad", categories=("extra",))
+    arguments = ("table1", "-d", "mvtec_ad", "-m", "toys:PixelMean", "--noise", "0")
+    assert world.reproduce("plan", *arguments, "--seeds", "1", *world.places) == 0
+    assert "2 cells" in world.stdout
+    assert "extra" not in world.stdout

@@ -15,7 +15,7 @@ from test_reports_text import CHANGE, INFOS, hostile_model
 
 from adrepro.datasets.errors import StoreError, UnknownNameError
 from adrepro.reports.build import FORMATS, ReportContext, build_report
-from adrepro.reports.figures import render_figure, render_inline_svg
+from adrepro.reports.figures import _draw, render_figure, render_inline_svg
 from adrepro.tables.assemble import build_model
 from adrepro.tables.papers import load_target
 
@@ -148,10 +148,49 @@ def labels(model):
 def test_figure_shows_what_it_may():
     """Reported curves are drawn for real data only; a synthetic figure says what it is."""
     real, synthetic = labels(model_of()), labels(model_of(stand_ins=True))
-    assert {"RAD, as reported", "DifferNet, as reported", "DifferNet", "PatchCore"} <= real
+    assert {
+        "RAD, as reported (other method)",
+        "DifferNet, as reported",
+        "DifferNet",
+        "PatchCore",
+    } <= real
     assert not [text for text in synthetic if "reported" in text]
     assert "Embedded synthetic data, no reproduction" in synthetic
     assert "Embedded synthetic data, no reproduction" not in real
+
+
+def test_figure_draws_reported_only_beside_what_it_matches():
+    """Under another protocol or beside no result the figure shows achieved curves alone."""
+    ratio = "added/1:shortage=cap,max_level=100"
+    frame = make_frame(TABLE1)
+    added = labels(build_model(TABLE1, frame.assign(protocol=ratio), methods=INFOS))
+    assert not [text for text in added if "reported" in text]
+    assert "Added anomalies (% of nominal training images)" in added
+    assert "Label noise (%)" not in added
+    quick = labels(build_model(TABLE1, frame, methods=INFOS, preset="quick"))
+    assert not [text for text in quick if "reported" in text]
+    pending = labels(model_of(methods=["patchcore"], change={("patchcore",): PENDING}))
+    assert not [text for text in pending if "reported" in text]
+    assert "nothing to draw:" in pending
+    own = labels(model_of(methods=["rad"]))
+    assert not [text for text in own if "other method" in text]
+
+
+PENDING = {"status": "pending"}
+
+
+def test_every_level_has_its_tick_with_room_for_the_marker():
+    """Levels without a result keep their tick; the outer levels lie inside the axes."""
+    change = {("patchcore", "mvtec_ad", "bottle", noise): PENDING for noise in (40.0, 50.0)}
+    model = model_of(methods=["patchcore"], change=change)
+    axis = _draw(model).axes[0]
+    low, high = axis.get_xlim()
+    assert list(axis.get_xticks()) == list(model.columns)
+    assert low < model.columns[0] < model.columns[-1] < high
+    # A run with a single level has room on both sides too.
+    alone = replace(TABLE1, run=replace(TABLE1.run, noise=(10.0,)))
+    low, high = _draw(build_model(alone, make_frame(alone), methods=INFOS)).axes[0].get_xlim()
+    assert low < 10.0 < high
 
 
 def test_figure_without_numbers_says_so():

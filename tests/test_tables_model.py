@@ -144,9 +144,91 @@ def test_results_outside_the_table_are_said():
 
 
 def test_fewer_seeds_than_the_target_are_said():
-    """A run with one seed says that the target asks for three."""
-    notes = build_model(TABLE1, make_frame(TABLE1, seeds=1), methods=INFOS).notes
-    assert any("asks for 3" in note for note in notes)
+    """Fewer seeds than the paper's trials are said, also if the user asked for so few."""
+    asked = replace(TABLE1, run=replace(TABLE1.run, seeds=1, methods=("differnet",)))
+    for target in (TABLE1, asked):
+        model = build_model(target, make_frame(target, seeds=1), methods=INFOS)
+        assert model.few_seeds == "1 seed; the paper's table is the mean of 3 trials."
+        assert model.few_seeds in model.notes
+    model = build_model(TABLE1, make_frame(TABLE1, seeds=2), methods=INFOS)
+    assert model.few_seeds.startswith("2 seeds; ")
+
+
+@pytest.mark.parametrize("options", [{"seeds": 3}, {"seeds": 4}, {"seeds": 1, "stand_ins": True}])
+def test_enough_seeds_or_nothing_reported_needs_no_word(options):
+    """As many seeds as trials, or synthetic data, which nothing reported stands beside."""
+    model = build_model(TABLE1, make_frame(TABLE1, **options), methods=INFOS)
+    assert model.few_seeds == ""
+    assert not [note for note in model.notes if "trials" in note]
+
+
+ADDED = "added/1:shortage=cap,max_level=100"
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "reason"),
+    [
+        ({"protocol": ADDED}, {}, f"protocol {ADDED} instead of fixed-test/1"),
+        ({"protocol": "overlap/1:total=100"}, {}, "protocol overlap/1:total=100 instead of"),
+        ({}, {"preset": "quick"}, "preset quick"),
+    ],
+)
+def test_reported_is_drawn_beside_no_other_run(changes, options, reason):
+    """Another protocol or preset takes the reported numbers out of the figure, with one note."""
+    frame = make_frame(TABLE1).assign(**changes)
+    model = build_model(TABLE1, frame, methods=INFOS, **options)
+    assert model.reported is not None
+    assert model.beside == ()
+    assert len([note for note in model.notes if reason in note]) == 1
+
+
+def test_reported_is_drawn_only_in_rows_with_a_result():
+    """A panel without an achieved number gets no reported one, and the note names it."""
+    change = {("patchcore", "ksdd2"): {"status": "pending"}}
+    frame = make_frame(TABLE1, methods=["patchcore"], change=change)
+    model = build_model(TABLE1, frame, methods=INFOS)
+    assert model.beside == ("average",)
+    label = next(row.label for row in TABLE1.layout.rows if row.id == "ksdd2")
+    assert any(note.endswith(f"no complete result for {label}.") for note in model.notes)
+    # Another backbone or method alone forbids a comparison, not the drawing.
+    frame = make_frame(TABLE1).assign(backbone="efficientnet_lite0")
+    model = build_model(TABLE1, frame, methods=INFOS)
+    assert model.beside == TABLE1.layout.curve
+    assert model.notes == ()
+
+
+def bottle_at(model, index):
+    return model.blocks[0].rows[0].cells[index][0]
+
+
+def test_level_missed_by_one_seed_marks_the_cell_and_its_average():
+    """More than 0.05 points in any seed count; a ratio protocol's true share does not."""
+    change = {
+        ("patchcore", "mvtec_ad", "bottle", 50.0, 1): {"noise_effective": 48.8, "n_train": 84},
+        ("patchcore", "mvtec_ad", "bottle", 40.0, 1): {"noise_effective": 40.05},
+    }
+    frame = make_frame(TABLE1, methods=["patchcore"], change=change)
+    model = build_model(TABLE1, frame, methods=INFOS)
+    assert bottle_at(model, 5).off_level
+    assert bottle_at(model, 5).training.missed == (("mvtec_ad", "bottle", "50", "48.8"),)
+    assert float(bottle_at(model, 5).training.noise_effective) == pytest.approx(49.6)
+    assert not bottle_at(model, 4).off_level
+    average = model.blocks[0].rows[15].cells
+    assert [cell[0].off_level for cell in average] == [False] * 5 + [True]
+    added = build_model(TABLE1, frame.assign(protocol=ADDED), methods=INFOS)
+    assert not bottle_at(added, 5).off_level
+    failed = frame.assign(status="failed")
+    assert not bottle_at(build_model(TABLE1, failed, methods=INFOS), 5).off_level
+
+
+def test_levels_are_named_by_their_protocol():
+    """A ratio of added anomalies is not called label noise."""
+    frame = make_frame(TABLE1, methods=["patchcore"])
+    assert build_model(TABLE1, frame, methods=INFOS).level_title == "Label noise (%)"
+    frame = frame.assign(protocol=ADDED)
+    title = "Added anomalies (% of nominal training images)"
+    assert build_model(TABLE1, frame, methods=INFOS).level_title == title
+    assert generic_target(frame).layout.column_header == title
 
 
 def test_empty_frame_gives_an_empty_table():

@@ -113,3 +113,35 @@ class Loud(PixelMean):
         super().fit(train, context)
         for _ in range(1000):
             print("x" * 10_000)
+
+
+class LeavesChild(PixelMean):
+    """Starts a process that outlives its worker, which dies."""
+
+    name = "toy-child"
+    title = "Leaves a child"
+
+    def fit(self, train: ImageSet, context: Context) -> None:
+        if os.fork() == 0:
+            time.sleep(600)
+            os._exit(0)
+        os._exit(3)
+
+
+class SysExit(PixelMean):
+    """Leaves by sys.exit()."""
+
+    name = "toy-sysexit"
+    title = "sys.exit"
+
+    def fit(self, train: ImageSet, context: Context) -> None:
+        raise SystemExit("enough")
+
+
+class OwnBackbone(PixelMean):
+    """Declares a backbone of its own for a preset."""
+
+    name = "toy-backbone"
+    title = "Own backbone"
+    backbone = "alexnet"
+    presets = {"quick": {"backbone": "timm/resnet18.random", "image_size": 64}}  # noqa: RUF012

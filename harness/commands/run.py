@@ -146,6 +146,8 @@ def show_plan(grid: Grid, options: Options) -> None:
     if options.device != "auto":
         resolve_device(options.device)
     seen: Outlook = outlook(grid, options.data_root)
+    what = "injected/training images, test nominal+anomalous"
+    console.print(f"protocol {grid.protocol}: {what}", markup=False, soft_wrap=True)
     console.print(feasibility_table(seen))
     for note in seen.notes:
         console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)

@@ -28,8 +28,7 @@ def feasibility_table(seen: Outlook) -> Table:
     A level at which the training set had to shrink, or was capped, is marked with ``*``; one that
     cannot be had is a dash.
     """
-    title = f"protocol {seen.grid.protocol}: injected/training images; test nominal+anomalous"
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
     table.add_column("category", no_wrap=True)
     for level in seen.grid.noise:
         table.add_column(f"{level:g} %", justify="right", no_wrap=True)

@@ -1,0 +1,173 @@
+"""What stands beside the numbers in every output: few seeds, notes, levels not reached."""
+
+import csv
+import io
+import re
+from dataclasses import replace
+
+import pytest
+from table_frames import make_frame
+from test_reports_text import HOSTILE, INFOS, markdown_tokens, shown
+
+from adrepro.reports.build import build_report
+from adrepro.reports.context import MethodInfo, ReportContext
+from adrepro.reports.escape import latex, markdown
+from adrepro.reports.html import render_html
+from adrepro.reports.latex import render_latex, render_standalone
+from adrepro.reports.text import render_csv, render_markdown
+from adrepro.tables.assemble import build_model
+from adrepro.tables.papers import load_target
+
+TABLE1 = load_target("table1")
+CONTEXT = ReportContext(methods=INFOS)
+RAD = MethodInfo(name="rad", title="RAD", paper_backbone="alexnet")
+MISSED = {("differnet", "mvtec_ad", "bottle", 50.0): {"noise_effective": 48.8, "n_train": 84}}
+
+
+def flat(text):
+    return " ".join(text.split())
+
+
+def noted(note):
+    """Table 1 with one note on every printed number of RAD and DifferNet."""
+    return replace(TABLE1, numbers=tuple(replace(n, note=note) for n in TABLE1.numbers))
+
+
+def test_few_seeds_are_said_in_every_output():
+    """One seed beside the mean of three trials is said in terminal, HTML, Markdown and LaTeX."""
+    asked = replace(TABLE1, run=replace(TABLE1.run, seeds=1))
+    model = build_model(asked, make_frame(asked, seeds=1), methods=INFOS)
+    words = "1 seed; the paper's table is the mean of 3 trials."
+    assert words in flat(shown(model, 200))
+    assert words.replace("'", "&#39;") in render_html(model, CONTEXT)
+    assert markdown(words) in render_markdown(model, CONTEXT)
+    captions = re.findall(r"\\caption\{(.*)\}", render_latex(model))
+    assert sum(latex(words) in caption for caption in captions) == len(model.blocks)
+
+
+def test_notes_on_reported_numbers_are_shown():
+    """A note stands in every output that shows the number, for tables and comparisons."""
+    model = build_model(noted("best epoch on test"), make_frame(TABLE1), methods=INFOS)
+    own = "RAD as reported, all: best epoch on test"
+    other = "DifferNet as reported, all: best epoch on test"
+    page = render_html(model, CONTEXT)
+    outputs = flat(shown(model, 200)), page, render_markdown(model, CONTEXT), render_latex(model)
+    for text in outputs:
+        assert text.count(own) == 1
+        assert text.count(other) == 1
+    assert page.count('title="best epoch on test"') >= 204
+    lines = list(csv.DictReader(io.StringIO(render_csv(model))))
+    assert {bool(x["reported"]): x["reported_note"] for x in lines} == {
+        True: "best epoch on test",
+        False: "",
+    }
+
+
+def test_a_note_on_one_number_names_it():
+    """Where only some numbers bear a note, the footnote says which."""
+    numbers = tuple(
+        replace(n, note="typo?")
+        if (n.method, n.row, n.column, n.metric) == ("rad", "bottle", 10.0, "pixel_auroc")
+        else n
+        for n in TABLE1.numbers
+    )
+    model = build_model(replace(TABLE1, numbers=numbers), make_frame(TABLE1), methods=INFOS)
+    words = "RAD as reported, Bottle 10% (pixel AUROC): typo?"
+    assert words in render_html(model, CONTEXT)
+    assert words in render_markdown(model, CONTEXT)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_notes_stay_text(text):
+    """A note is data of a user's file: it never becomes markup, a command or a formula."""
+    frame = make_frame(TABLE1, methods=["rad"], seeds=1)
+    model = build_model(noted(text), frame, methods=[RAD])
+    page = render_html(model, CONTEXT)
+    assert "<script>" not in page
+    assert "<img" not in page
+    assert not re.search(r"title=\"[^\"]*\"[^\s>]", page)
+    tokens = markdown_tokens(render_markdown(model, CONTEXT))
+    assert not tokens & {"html_inline", "html_block", "link_open", "image", "code_inline", "hr"}
+    assert "\\input{" not in re.sub(r"(?m)^%.*$", "", render_standalone(model))
+    for line in csv.DictReader(io.StringIO(render_csv(model))):
+        assert not line["reported_note"].startswith(("=", "+", "-", "@", "|", "%"))
+
+
+def test_levels_not_reached_bear_a_dagger():
+    """Cell and average bear the dagger in every output; one line per table says the level."""
+    model = build_model(TABLE1, make_frame(TABLE1, change=MISSED), methods=INFOS)
+    entry = model.blocks[0].rows[0].cells[5][0]
+    image, pixel = (e.outcome.text() for e in model.blocks[0].rows[0].cells[5])
+    assert entry.off_level
+    words = "another noise level was reached than the nominal one: Bottle 50% → 48.8%."
+    terminal = flat(shown(model, 200))
+    assert f"{image}/{pixel}†" in terminal
+    assert terminal.count(f"†: {words}") == 1
+    md = render_markdown(model, CONTEXT)
+    assert f"{image}/{pixel}† |" in md
+    assert md.count(f"\n† {words}\n") == 1
+    tex = render_latex(model)
+    assert tex.count(r"\textsuperscript{\dag}") == 3  # the cell, its average and the caption
+    assert rf"{pixel}\textsuperscript{{\dag}}" in tex.replace(r"\textbf", "").replace(
+        f"{{{pixel}}}", pixel
+    )
+    assert latex(words) in tex
+    page = render_html(model, CONTEXT)
+    assert page.count(f"† {words}") == 1
+    # Table: cell and average; overview: both metrics; comparison: the stated average.
+    assert page.count('<sup class="off"') == 5
+
+
+def test_dagger_on_an_ascii_terminal():
+    """A terminal that knows only ASCII gets a plus and an arrow of two characters."""
+    model = build_model(TABLE1, make_frame(TABLE1, change=MISSED), methods=INFOS)
+    text = shown(model, 200, encoding="ascii")
+    assert text.isascii()
+    assert "Bottle 50% -> 48.8%." in flat(text)
+    image, pixel = (e.outcome.text() for e in model.blocks[0].rows[0].cells[5])
+    assert f"{image}/{pixel}+" in text
+
+
+def test_no_dagger_where_levels_are_reached():
+    """Without a missed level no output explains a dagger below a table."""
+    model = build_model(TABLE1, make_frame(TABLE1), methods=INFOS)
+    assert "†" not in shown(model, 200) + render_markdown(model, CONTEXT)
+    assert r"\dag" not in render_latex(model)
+    assert '<sup class="off"' not in render_html(model, CONTEXT)
+
+
+def test_csv_says_what_was_trained_on():
+    """Images, mislabelled ones and their share are means over seeds; averages have none."""
+    change = {
+        ("differnet", "mvtec_ad", "bottle", 50.0, 0): {"noise_effective": 48.8, "n_train": 84},
+        ("differnet", "ksdd2"): {"n_train": None, "noise_effective": None, "n_train_noisy": None},
+    }
+    frame = make_frame(TABLE1, methods=["differnet"], change=change)
+    model = build_model(TABLE1, frame, methods=INFOS)
+    lines = {
+        (x["row"], x["column"]): (x["n_train"], x["n_train_noisy"], x["noise_effective"])
+        for x in csv.DictReader(io.StringIO(render_csv(model)))
+    }
+    assert lines["bottle", "50"] == ("94.6667", "50", "49.6")
+    assert lines["bottle", "10"] == ("100", "10", "10")
+    assert lines["average", "50"] == lines["ksdd2", "50"] == ("", "", "")
+
+
+def test_overview_leaves_out_what_the_figure_may_not_show():
+    """The page's overview holds no reported line under another protocol; the table stays."""
+    frame = make_frame(TABLE1).assign(protocol="added/1:shortage=cap,max_level=100")
+    model = build_model(TABLE1, frame, methods=INFOS)
+    page = render_html(model, CONTEXT)
+    overview = page[page.index('id="overview"') : page.index('id="reported"')]
+    assert "reported" not in overview
+    assert "RAD as reported is not drawn beside the results: protocol added/1" in page
+    assert "Every number as the paper prints it" in page
+
+
+def test_two_reports_with_all_footnotes_are_byte_equal(tmp_path):
+    """Footnotes and daggers do not depend on the render."""
+    target, frame = noted("best epoch on test"), make_frame(TABLE1, seeds=2, change=MISSED)
+    one = build_report(target, frame, tmp_path / "a", context=CONTEXT)
+    other = build_report(target, frame, tmp_path / "b", context=CONTEXT)
+    for left, right in zip(one, other, strict=True):
+        assert left.read_bytes() == right.read_bytes(), left.name
