@@ -25,12 +25,19 @@ class Outlook:
 
     @property
     def notes(self) -> list[str]:
-        """One line per category and level that is not what the level alone would give."""
+        """What is not as the levels alone would give it; a line for all it is equally true of."""
+        levels: dict[tuple[str, str], list[float]] = {}
+        for (_, category), rows in self.rows.items():
+            for row in rows:
+                if row.note and row.possible:
+                    levels.setdefault((category, row.note), []).append(row.level)
+        alike: dict[tuple[str, str], list[str]] = {}
+        for (category, note), at in levels.items():
+            alike.setdefault((note, ", ".join(f"{level:g}" for level in at)), []).append(category)
         return [
-            f"{category} at {row.level:g} %: {row.note}"
-            for (_, category), rows in self.rows.items()
-            for row in rows
-            if row.note and row.possible
+            f"{', '.join(names) if len(names) < 4 else f'{len(names)} categories'}"
+            f" at {at} %: {note}"
+            for (note, at), names in alike.items()
         ]
 
     def raise_if_impossible(self) -> None:

@@ -124,7 +124,7 @@ def test_plan_and_dry_run_compute_nothing(again, demo):
     assert again.reproduce("table1", *DEMO, *SMALL, *again.places, "--dry-run") == 0
     assert again.stdout == plan
     assert "16 cells, 16 in the store, 0 to run" in plan
-    assert re.search(r"tile +0/60 +30/60 +15\+15", plan)
+    assert re.search(r"tile +0/60\* +30/60\* +15\+15", plan)
     assert sorted((demo / "store/cells").rglob("*")) == cells
 
 
