@@ -92,9 +92,12 @@ def _timing(runs: Iterable[Run]) -> str:
     parts += [f"scoring {median(score):.3g} ms per image"] if score else []
     if not parts:
         return ""
+    latency = [float(v) for run in runs if (v := run.facts.get("latency_ms")) is not None]
+    if latency:
+        parts.append(f"a single image from file to map {median(latency):.3g} ms")
     shared = sum(not run.facts.get("exclusive") for run in runs)
     alone = "" if not shared else f"; {shared} of {len(runs)} cells shared the machine with others"
-    return f"{', '.join(parts)} (medians{alone})"
+    return f"{', '.join(parts)} (medians; fit and scoring without shared frozen features{alone})"
 
 
 def settings(block: Block) -> list[tuple[str, str]]:
