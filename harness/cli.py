@@ -108,6 +108,9 @@ def invoke(arguments: Sequence[str]) -> int:
         return _say("interrupted; finished cells are kept, run the same command to go on", 130)
     except KeyboardInterrupt:
         return _say("interrupted; finished cells are kept, run the same command to go on", 130)
+    except click.exceptions.NoArgsIsHelpError as err:
+        click.echo(err.ctx.get_help() if err.ctx else err.message, err=True)
+        return 2
     except click.ClickException as err:
         return _say(err.format_message(), err.exit_code)
     except AdreproError as err:

@@ -108,7 +108,7 @@ class Store:
             self._create()
         elif not (root / MARK).is_file():
             raise StoreError(
-                f"{root} is not a result store; `reproduce run --store {root}` makes one"
+                f"no results in {root}: it is not a result store; give --store the folder of a run"
             )
         self._check_schema()
 

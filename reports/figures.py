@@ -118,8 +118,9 @@ def _draw(model: TableModel) -> Figure:
     axes = figure.subplots(1, count, sharey=True, squeeze=False)[0]
     handles: dict[str, Any] = {}
     drawn = [_panel(axis, model, row, handles) for axis, row in zip(axes, rows, strict=False)]
-    if not any(drawn):
-        axes[0].set_ylim(0, 100)
+    low, high = axes[0].get_ylim() if any(drawn) else (0, 100)
+    # A percentage has an end; the little above it is room for the markers that stand there.
+    axes[0].set_ylim(max(low, 0), min(high, 101))
     for metric, dash in zip(model.target.layout.metrics, DASHES, strict=False):
         handles[METRICS[metric]] = _proxy(color=INK, linestyle=dash)
     if handles:

@@ -72,7 +72,7 @@ def rows_beside(
     """
     if reported is None:
         return (), ""
-    start = f"{reported.title} as reported is not drawn beside the results"
+    start = f"{reported.title} as reported is for reference and not drawn beside the results"
     protocols = list(dict.fromkeys(p for block in blocks for p in block.facts["protocol"]))
     reasons = run_differs(target, protocols, preset)
     if reasons:

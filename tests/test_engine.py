@@ -280,3 +280,27 @@ def test_target_limits_the_categories(world):
     assert world.reproduce("plan", *arguments, "--seeds", "1", *world.places) == 0
     assert "2 cells" in world.stdout
     assert "extra" not in world.stdout
+
+
+def test_cells_of_one_label_are_told_apart(world):
+    """`explain` lists keys with what tells them apart where a label names several cells."""
+    assert world.run(*ONE) == 0
+    assert world.run(*ONE, "--protocol", "added") == 0
+    assert world.reproduce("explain", "bottle/noise0/seed0", "--store", world.store) == 2
+    assert "2 cells match" in world.stderr
+    assert "(fixed-test, 32 px, code" in world.stderr
+    assert "(added, 32 px, code" in world.stderr
+
+
+def test_why_says_that_it_needs_a_plan(world):
+    """Without a target or a grid, `why` says what to add."""
+    assert world.run(*ONE) == 0
+    assert world.reproduce("why", "bottle", "--store", world.store) == 2
+    assert "why needs the plan" in world.stderr
+
+
+def test_bare_command_prints_its_help(world):
+    """`reproduce` alone shows the help, in lines, with exit code 2."""
+    assert world.reproduce() == 2
+    assert "Commands:" in world.stderr
+    assert "error:" not in world.stderr

@@ -160,7 +160,10 @@ def test_overview_leaves_out_what_the_figure_may_not_show():
     page = render_html(model, CONTEXT)
     overview = page[page.index('id="overview"') : page.index('id="reported"')]
     assert "reported" not in overview
-    assert "RAD as reported is not drawn beside the results: protocol added/1" in page
+    assert (
+        "RAD as reported is for reference and not drawn beside the results: protocol added/1"
+        in page
+    )
     assert "Every number as the paper prints it" in page
 
 

@@ -77,6 +77,10 @@ def why(cell: str, target: str | None, options: Options) -> int:
     from .run import grid_of, plan_grid
 
     store = Store(options.store)
+    if target is None and not options.methods:
+        raise UsageError(
+            f"why needs the plan that the cell belongs to: reproduce why {cell} table1 --preset …"
+        )
     console = Console()
     made = plan_grid(grid_of(target, options), options, Console(stderr=True), store.manifests)
     wanted = [c for c in made.cells if cell in c.identity.cell.label() or c.key.startswith(cell)]
@@ -201,9 +205,19 @@ def find_one(store: Store, text: str) -> Record:
         raise UsageError(
             f"no cell in {store.root} matches '{text}'; `reproduce status` counts them"
         )
-    names = [(cell.label() if (cell := cell_of(r)) else "?", r.key[:16]) for r in found]
-    some = ", ".join(f"{label} {key}" for label, key in names[:3])
-    raise UsageError(f"{len(found)} cells match '{text}': {some} …; give more of the label or key")
+    more = f" and {len(found) - 4} more" if len(found) > 4 else ""
+    some = "; ".join(describe(record) for record in found[:4])
+    raise UsageError(f"{len(found)} cells match '{text}', give a key: {some}{more}")
+
+
+def describe(record: Record) -> str:
+    """Return a stored cell's key with what tells it from others of the same label."""
+    cell = cell_of(record)
+    if cell is None or record.document is None:
+        return record.key[:16]
+    source = record.document["hashes"].get("method", "")[:8]
+    protocol = cell.protocol.partition("/")[0]
+    return f"{record.key[:16]} = {cell.label()} ({protocol}, {cell.image_size} px, code {source})"
 
 
 @click.command(name="export")

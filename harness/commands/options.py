@@ -118,12 +118,15 @@ OPTIONS: tuple[Callable, ...] = (
     ),
     click.option(
         "--noise", multiple=True, callback=split_levels,
-        metavar="0,10,50", help="Label-noise levels in percent.",
+        metavar="0,10,50", help="Noise levels in percent (default: the target's; 0 for run).",
     ),
-    click.option("--seeds", type=int, metavar="N", help="Number of repetitions."),
+    click.option(
+        "--seeds", type=int, metavar="N", help="Repetitions (default: the target's; 3 for run).",
+    ),
     click.option(
         "--protocol", metavar="fixed-test|overlap|added",
-        help="Label-noise protocol, with parameters if wanted: fixed-test:total=60,shortage=cap.",
+        help="Label-noise protocol (default: the target's; fixed-test for run), with parameters if "
+        "wanted: fixed-test:total=60,shortage=cap.",
     ),
     click.option(
         "--data-root", type=click.Path(path_type=Path), envvar="ADREPRO_DATA", metavar="DIR",
@@ -155,7 +158,7 @@ OPTIONS: tuple[Callable, ...] = (
         "--papers", multiple=True, type=click.Path(path_type=Path), metavar="DIR",
         help="Folder with more papers.",
     ),
-    click.option("--quiet", "-q", is_flag=True, help="No progress, no table."),
+    click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors."),
 )  # fmt: skip
 
 
