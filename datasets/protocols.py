@@ -28,6 +28,7 @@ MeDS overlap; RAD has 100 training images per category and does not state its te
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from fractions import Fraction
@@ -71,7 +72,7 @@ class Amount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NoiseProtocol:
+class NoiseProtocol(ABC):
     """Base of the protocols; see the module docstring.
 
     Attributes
@@ -100,6 +101,7 @@ class NoiseProtocol:
         text = ",".join(f"{name}={value.removesuffix('.0')}" for name, value in values)
         return f"{self.name}/{self.version}:{text}"
 
+    @abstractmethod
     def amount(self, level: float, nominal: int, supply: int) -> Amount:
         """Return how many images a level takes.
 
@@ -117,7 +119,6 @@ class NoiseProtocol:
         NoiseError
             The level is out of range, or the category cannot give it.
         """
-        raise NotImplementedError
 
     def share(self, level: float) -> Fraction:
         """Return a level in percent as an exact fraction; out of range raises `NoiseError`."""
