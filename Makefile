@@ -38,6 +38,7 @@ lint: $(VENV)/tested  ## ruff and pyright
 
 bench: $(VENV)/tested  ## Benchmarks: ratios measured in one run
 	$(BIN)/python tests/benchmarks/bench_metrics.py
+	$(BIN)/python tests/benchmarks/bench_flows.py --preset demo
 
 clean:  ## Remove what make made
 	rm -rf $(VENV) $(DEMO) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -18,6 +18,8 @@ reported, achieved
     Printed in the paper; measured here.
 protocol
     How label noise is drawn and what is left to test on.
+variant
+    Settings of a method under a name of their own, e.g. an ablation: ``rad@no-meta``.
 preset
     The paper's settings, or documented reductions of them.
 """

@@ -62,10 +62,13 @@ class Cell:
         """Return the fields as plain values."""
         return asdict(self)
 
-    def label(self) -> str:
-        """Return a short human name: ``differnet/mvtec_ad/bottle/noise10/seed0``."""
-        noise = f"{self.noise:g}"
-        return f"{self.method}/{self.dataset}/{self.category}/noise{noise}/seed{self.seed}"
+    def label(self, method: str = "") -> str:
+        """Return a short human name: ``differnet/mvtec_ad/bottle/noise10/seed0``.
+
+        With ``method``, under that name: a cell has the base name of its method's variant.
+        """
+        where = f"{method or self.method}/{self.dataset}/{self.category}"
+        return f"{where}/noise{self.noise:g}/seed{self.seed}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

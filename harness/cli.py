@@ -19,7 +19,7 @@ from ..datasets.errors import AdreproError, UnknownNameError
 # name → (module:attribute, one line of help)
 COMMANDS: dict[str, tuple[str, str]] = {
     "data": ("data:command", "List, scan, verify and fetch datasets."),
-    "explain": ("inspect:explain", "Show a finished cell down to its image hashes."),
+    "explain": ("explain:explain", "Show a finished cell down to its image hashes."),
     "export": ("inspect:export", "Write all results of a store as CSV or Parquet."),
     "methods": (
         "methods:command",

@@ -1,10 +1,15 @@
-"""What this machine offers: cores and accelerators."""
+"""What this machine offers: cores and accelerators, and what pays on them."""
 
 from __future__ import annotations
 
 import os
 
 from ..datasets.errors import UsageError
+
+# One category of a published table: six noise levels with three seeds. What a stack needs beside
+# its methods' own weights is their training images' features.
+STACK_LIMIT = 18
+STACK_MODES = ("auto", "on", "off")
 
 
 def default_jobs(device: str) -> int:
@@ -39,3 +44,25 @@ def resolve_device(text: str) -> str:
         have = f"cuda:0 to cuda:{count - 1}" if count else "no CUDA device"
         raise UsageError(f"--device {text}: this machine has {have}; use cpu or auto")
     return f"cuda:{index or 0}"
+
+
+def stack_limit(mode: str, device: str) -> int:
+    """Return how many cells may be fitted together; 1 = each alone.
+
+    Parameters
+    ----------
+    mode
+        ``"on"``, ``"off"``, or ``"auto"``: on for a GPU, off on a CPU, where little is gained and
+        a cell's last bits would depend on which others run with it.
+    device
+        Torch device string.
+
+    Raises
+    ------
+    UsageError
+        Another mode.
+    """
+    if mode not in STACK_MODES:
+        raise UsageError(f"--stack {mode}: expected one of {', '.join(STACK_MODES)}")
+    wanted = mode == "on" or (mode == "auto" and device.startswith("cuda"))
+    return STACK_LIMIT if wanted else 1

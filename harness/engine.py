@@ -2,34 +2,35 @@
 
 The parent only starts processes and listens. Results are published by the workers themselves, so a
 parent that dies loses nothing but the cells in flight, and a worker that dies (crash, out of
-memory) costs the one cell it was in: the rest of its group goes to a fresh process.
+memory) costs the one cell it was in: the rest of its group goes to a fresh process. Cells that are
+fitted together are in flight together, until the first of them is published; if their worker dies
+while it fits them, they are fitted one by one. Tunings run in the same way, before the cells that
+need them; one that fails or dies takes these cells along and no others.
 """
 
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
-import os
 import signal
 import sys
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import groupby
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 from ..datasets.errors import AdreproError, StoreError
-from .run import Task
+from .grouping import group_tasks
+from .processes import kill_group, process_context, stop_all
 from .store import Failure, Store
+from .task import Task
+from .tuning import TuningTask
 from .worker import work
 
-PRELOAD = ["torch", "timm", "FrEIA.framework", "scipy.ndimage", "adrepro.harness.run"]
-KILL_AFTER_S = 5.0
+Job = Task | TuningTask
 
 
 class Terminated(AdreproError):  # noqa: N818 - it is a request, not an error
@@ -40,39 +41,39 @@ class Terminated(AdreproError):  # noqa: N818 - it is a request, not an error
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """What a listener hears: ``kind`` is ``start``, ``progress``, ``done`` or ``failed``."""
+    """What a listener hears.
+
+    Attributes
+    ----------
+    kind
+        ``start``, ``progress``, ``done``, ``failed``; ``stack`` and ``stacked`` before and after
+        cells are fitted together, of the first of them; ``note`` for what a person should know.
+    """
 
     kind: str
-    task: Task
+    task: Job
     fraction: float = 0.0
     text: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What one process is given: tasks, and how many of them it may fit together."""
+
+    tasks: Sequence[Job]
+    stack: int = 1
+
+
 @dataclass(slots=True, kw_only=True)
 class Worker:
-    """A running process and the tasks it was given."""
+    """A running process and the batch it was given; ``together`` are in a stack at this moment."""
 
     process: BaseProcess
     pipe: Connection
     alive: Connection
-    tasks: list[Task]
-    current: int = -1
+    batch: Batch
+    together: range = range(0)
     finished: set[int] = field(default_factory=set)
-
-
-def group_tasks(tasks: Sequence[Task], jobs: int) -> list[list[Task]]:
-    """Put tasks that share features together, in chunks small enough to keep all jobs busy."""
-
-    def shared(task: Task) -> tuple[Any, ...]:
-        cell = task.identity.cell
-        return (cell.method, cell.dataset, cell.category, cell.backbone, cell.image_size)
-
-    chunk = max(1, -(-len(tasks) // max(1, jobs)))
-    groups = []
-    for _, members in groupby(sorted(tasks, key=lambda t: tuple(map(str, shared(t)))), key=shared):
-        listed = list(members)
-        groups += [listed[i : i + chunk] for i in range(0, len(listed), chunk)]
-    return groups
 
 
 def run_tasks(
@@ -81,6 +82,7 @@ def run_tasks(
     jobs: int,
     cache: Path,
     listen: Callable[[Event], None],
+    stack: int = 1,
 ) -> None:
     """Run tasks in worker processes until all are done or failed.
 
@@ -94,6 +96,8 @@ def run_tasks(
         Folder of the frozen-feature cache.
     listen
         Called in this process for every event.
+    stack
+        How many cells may be fitted together, see `devices.stack_limit`.
 
     Raises
     ------
@@ -102,14 +106,25 @@ def run_tasks(
     KeyboardInterrupt, Terminated
         Asked to stop; workers are ended, finished cells are kept.
     """
-    if not tasks:
-        return
-    store = Store(tasks[0].store)
-    groups = group_tasks(tasks, jobs)
     # The cheapest schedule that keeps the processes evenly busy: long groups first.
-    waiting: deque[list[Task]] = deque(sorted(groups, key=len, reverse=True))
+    groups = sorted(group_tasks(tasks, jobs, stack), key=len, reverse=True)
+    _run([Batch(tasks=group, stack=stack) for group in groups], jobs, cache, listen)
+
+
+def run_tunings(
+    tasks: Sequence[TuningTask], *, jobs: int, cache: Path, listen: Callable[[Event], None]
+) -> None:
+    """Run tunings in worker processes, each in one of its own; otherwise like `run_tasks`."""
+    _run([Batch(tasks=[task]) for task in tasks], jobs, cache, listen)
+
+
+def _run(batches: Sequence[Batch], jobs: int, cache: Path, listen: Callable[[Event], None]) -> None:
+    if not batches:
+        return
+    store = Store(batches[0].tasks[0].store)
+    waiting = deque(batches)
     running: list[Worker] = []
-    context = _context()
+    context = process_context()
     with _terminate_as_exception():
         try:
             while waiting or running:
@@ -117,36 +132,23 @@ def run_tasks(
                     running.append(_start(context, waiting.popleft(), cache))
                 _listen_once(running, waiting, store, listen)
         finally:
-            _stop_all(running)
+            stop_all([worker.process for worker in running])
 
 
-def _context() -> Any:
-    """Return a process context whose workers start clean and fast.
-
-    A fork server that has imported the heavy libraries once (and run nothing) gives a worker in
-    milliseconds; where there is none, workers are spawned.
-    """
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOAD)
-    return context
-
-
-def _start(context: Any, tasks: list[Task], cache: Path) -> Worker:
+def _start(context: Any, batch: Batch, cache: Path) -> Worker:
     pipe, theirs = context.Pipe(duplex=False)
     alive_theirs, alive = context.Pipe(duplex=False)
-    arguments = (theirs, alive_theirs, tasks, cache, list(sys.path))
+    arguments = (theirs, alive_theirs, batch.tasks, batch.stack, cache, list(sys.path))
     process = context.Process(target=work, args=arguments)
     process.start()
     theirs.close()
     alive_theirs.close()
-    return Worker(process=process, pipe=pipe, alive=alive, tasks=tasks)
+    return Worker(process=process, pipe=pipe, alive=alive, batch=batch)
 
 
 def _listen_once(
     running: list[Worker],
-    waiting: deque[list[Task]],
+    waiting: deque[Batch],
     store: Store,
     listen: Callable[[Event], None],
 ) -> None:
@@ -161,64 +163,52 @@ def _listen_once(
             kind, index, fraction, text = worker.pipe.recv()
         except (EOFError, OSError):
             running.remove(worker)
-            rest = _bury(worker, store, listen)
-            if rest:
-                waiting.appendleft(rest)
+            waiting.extendleft(reversed(_bury(worker, store, listen)))
             continue
         if kind == "fatal":
             raise StoreError(text)
-        worker.current = index
         if kind in {"done", "failed"}:
             worker.finished.add(index)
-        listen(Event(kind=kind, task=worker.tasks[index], fraction=fraction, text=text))
+        elif kind == "stack":
+            worker.together = range(index, index + int(text))
+        elif kind == "stacked":
+            worker.together = range(0)
+        listen(Event(kind=kind, task=worker.batch.tasks[index], fraction=fraction, text=text))
 
 
-def _bury(worker: Worker, store: Store, listen: Callable[[Event], None]) -> list[Task]:
-    """Reap an ended worker; blame the cell it was in, return those it had not begun."""
+def _bury(worker: Worker, store: Store, listen: Callable[[Event], None]) -> list[Batch]:
+    """Reap an ended worker; blame the task it was in, return what it had not begun."""
     worker.process.join()
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        _kill_group(worker.process)
+        kill_group(worker.process)
     worker.pipe.close()
     worker.alive.close()
-    left = [i for i in range(len(worker.tasks)) if i not in worker.finished]
+    tasks, stack = worker.batch.tasks, worker.batch.stack
+    left = [i for i in range(len(tasks)) if i not in worker.finished]
     if not left:
         return []
     code = worker.process.exitcode
     cause = f"signal {signal.Signals(-code).name}" if code and code < 0 else f"exit code {code}"
-    victim = worker.tasks[left[0]]
     text = f"the worker process ended by {cause}"
-    failure = Failure(kind="crash", message=text, phase="run")
-    store.write_failure(victim.identity, failure)
-    listen(Event(kind="failed", task=victim, text=f"crash: {text}"))
-    return [worker.tasks[i] for i in left[1:]]
+    if worker.together:
+        return _part_stack(worker, text, listen)
+    victim = tasks[left[0]]
+    failure = Failure(kind="crash", message=text, phase=victim.crash_phase)
+    for identity in victim.identities:
+        store.write_failure(identity, failure)
+    listen(Event(kind="failed", task=victim, text=f"crash in {failure.phase}: {text}"))
+    return [Batch(tasks=[tasks[i] for i in left[1:]], stack=stack)] if left[1:] else []
 
 
-def _stop_all(workers: list[Worker]) -> None:
-    """End workers and everything they started: ask first, then kill."""
-    for sign in (signal.SIGTERM, signal.SIGKILL if os.name == "posix" else signal.SIGTERM):
-        for worker in workers:
-            if worker.process.is_alive():
-                with contextlib.suppress(ProcessLookupError, PermissionError, OSError):
-                    _signal_group(worker.process, sign)
-        deadline = time.monotonic() + KILL_AFTER_S
-        for worker in workers:
-            worker.process.join(max(0.0, deadline - time.monotonic()))
-
-
-def _kill_group(process: BaseProcess) -> None:
-    """Kill what an ended worker left running; it led a process group of its own."""
-    if os.name == "posix" and process.pid is not None:
-        os.killpg(process.pid, signal.SIGKILL)
-
-
-def _signal_group(process: BaseProcess, sign: int) -> None:
-    pid = process.pid
-    if pid is None:
-        return
-    if os.name == "posix" and os.getpgid(pid) == pid:
-        os.killpg(pid, sign)
-    else:
-        os.kill(pid, sign)
+def _part_stack(worker: Worker, cause: str, listen: Callable[[Event], None]) -> list[Batch]:
+    """Return what a dead worker had left: the cells it was fitting together to be fitted alone."""
+    tasks, together = worker.batch.tasks, worker.together
+    text = f"{cause} while it fitted {len(together)} cells together: fitted alone"
+    listen(Event(kind="note", task=tasks[together.start], text=text))
+    stacked = [task for i in together if isinstance(task := tasks[i], Task)]
+    alone = Batch(tasks=[replace(task, warnings=(text,)) for task in stacked])
+    rest = Batch(tasks=tasks[together.stop :], stack=worker.batch.stack)
+    return [batch for batch in (alone, rest) if batch.tasks]
 
 
 @contextlib.contextmanager

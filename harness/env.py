@@ -35,6 +35,16 @@ def package_version(name: str) -> str:
 
 
 @cache
+def device_name(device: str) -> str:
+    """Return what a device is called by its maker, e.g. ``"NVIDIA H200"``."""
+    if device.startswith("cuda"):
+        import torch
+
+        return torch.cuda.get_device_name(device)
+    return processor_name()
+
+
+@cache
 def capture(device: str) -> dict[str, Any]:
     """Describe the environment.
 
@@ -57,7 +67,7 @@ def capture(device: str) -> dict[str, Any]:
         "packages": {name: package_version(name) for name in PACKAGES},
     }
     if device.startswith("cuda"):
-        found["gpu"] = torch.cuda.get_device_name(device)
+        found["gpu"] = device_name(device)
         found["cuda"] = torch.version.cuda
         found["cudnn"] = torch.backends.cudnn.version()
         found["tf32"] = torch.backends.cuda.matmul.allow_tf32

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from ..datasets.noise import Feasibility, NoiseProtocol
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Outlook:
-    """(dataset, category) → one row per noise level of the grid."""
+    """What one protocol gives: (dataset, category) → one row per noise level of the grid."""
 
     grid: Grid
+    protocol: NoiseProtocol
     rows: Mapping[tuple[str, str], tuple[Feasibility, ...]]
 
     @property
@@ -48,13 +49,20 @@ class Outlook:
             raise NoiseError(f"{said[0]}{more}")
 
 
-def outlook(grid: Grid, data_root: Path | None) -> Outlook:
-    """Open the grid's datasets and say what each level takes from each category."""
+def noise_protocols(grid: Grid) -> tuple[NoiseProtocol, ...]:
+    """Return the grid's protocols; two texts for the same one give it once."""
     from ..datasets.noise import parse_protocol
 
-    protocol = parse_protocol(grid.protocol)
+    parsed = [parse_protocol(text) for text in grid.protocols]
+    return tuple({protocol.protocol_id: protocol for protocol in parsed}.values())
+
+
+def outlooks(grid: Grid, data_root: Path | None) -> tuple[Outlook, ...]:
+    """Open the grid's datasets and say what each protocol and level takes from each category."""
+    protocols = noise_protocols(grid)
     check_names(grid)
-    return Outlook(grid=grid, rows=feasible(grid, open_datasets(grid, data_root), protocol))
+    datasets = open_datasets(grid, data_root)
+    return tuple(Outlook(grid, p, feasible(grid, datasets, p)) for p in protocols)
 
 
 def feasible(

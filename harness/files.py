@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..datasets import atomic
 from ..datasets.errors import StoreError, UsageError
+from .cell import canonical_json
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -27,6 +30,36 @@ def write_atomic(path: Path, data: bytes) -> None:
         atomic.write_atomic(path, data)
     except OSError as err:
         raise StoreError(f"cannot write {path}: {err.strerror or err}") from err
+
+
+def write_signed(path: Path, body: Mapping[str, Any]) -> None:
+    """Write a JSON document together with its checksum, whole or not at all."""
+    text = canonical_json(body)
+    signed = canonical_json({"body": body, "sha256": sha256(text.encode())})
+    write_atomic(path, signed.encode())
+
+
+def read_signed(path: Path, key: str) -> dict[str, Any]:
+    """Read what `write_signed` wrote.
+
+    Raises
+    ------
+    ValueError
+        Not there, damaged, or about something else than ``key``; a few words say what.
+    """
+    try:
+        raw = path.read_bytes()
+        signed = json.loads(raw)
+        body = signed["body"]
+        good = sha256(canonical_json(body).encode()) == signed["sha256"]
+        good = good and raw == canonical_json(signed).encode()
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as err:
+        raise ValueError(f"{path.name} cannot be read") from err
+    if not good or set(signed) != {"body", "sha256"}:
+        raise ValueError(f"{path.name} does not match its checksum")
+    if body.get("key") != key:
+        raise ValueError(f"{path.name} belongs to another cell")
+    return body
 
 
 def require_writable(folder: Path, option: str) -> None:

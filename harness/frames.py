@@ -17,11 +17,15 @@ IDENTITY_COLUMNS = (
 )  # fmt: skip
 METRIC_COLUMNS = (
     "image_auroc", "image_ap", "pixel_auroc", "pixel_ap", "aupro", "precision", "recall", "f1",
-    "f1_max", "threshold", "fit_s", "score_ms_per_image", "latency_ms", "features_s",
+    "f1_max", "precision_f1max", "recall_f1max", "precision_balanced", "recall_balanced",
+    "f1_balanced", "f1_max_balanced", "removal_precision", "removal_recall", "removed",
+    "threshold", "tuning_s", "fit_s", "score_ms_per_image", "latency_ms", "features_s",
     "peak_memory_mb",
 )  # fmt: skip
 OTHER_COLUMNS = (
-    "device", "exclusive", "key", "settings", "evaluation", "synthetic", "warnings", "error",
+    "device", "device_name", "exclusive", "fit_shared", "stacked", "key", "settings", "tuned",
+    "tuning_alone",
+    "evaluation", "synthetic", "warnings", "error",
 )  # fmt: skip
 COLUMNS = (*IDENTITY_COLUMNS, *METRIC_COLUMNS, *OTHER_COLUMNS)
 
@@ -36,7 +40,9 @@ def to_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     ]
     frame["error"] = frame["error"].fillna("").astype(str)
     floats = ["noise", "noise_effective", *METRIC_COLUMNS]
-    return frame.astype(dict.fromkeys(floats, "float64"))
+    # Cells that are not done have none of these: null, not 0 and not False.
+    kinds = {"stacked": "Int64", "fit_shared": "boolean"}
+    return frame.astype(dict.fromkeys(floats, "float64") | kinds)
 
 
 def store_frame(store: Store) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""What to run, before it is known which images lie on disk: a grid and the presets.
+"""What to run, before it is known which images lie on disk: a grid and its methods.
 
 A `Grid` is the product datasets × categories × noise levels × seeds × methods, with everything a
 cell's key needs in names and numbers. Presets change a grid in one documented way each.
@@ -11,48 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..datasets.errors import UnknownNameError, UsageError, WeightsError
-
-# A preset for which no weights need to be fetched uses the backbone that a package ships.
-PACKAGED_BACKBONE = "efficientnet_lite0"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preset:
-    """One way to run a target.
-
-    Attributes
-    ----------
-    name, summary
-        As on the command line; one line of help.
-    backbone
-        Backbone of every method, or None: each method's own.
-    datasets
-        Which dataset stands in for which.
-    """
-
-    name: str
-    summary: str
-    backbone: str | None = None
-    datasets: Mapping[str, str] = field(default_factory=dict)
-
-
-PRESETS: dict[str, Preset] = {
-    preset.name: preset
-    for preset in (
-        Preset(name="paper", summary="the paper's settings and backbones"),
-        Preset(
-            name="quick",
-            summary="real images, packaged backbone, reduced training",
-            backbone=PACKAGED_BACKBONE,
-        ),
-        Preset(
-            name="demo",
-            summary="embedded synthetic images, packaged backbone, minutes on two cores",
-            backbone=PACKAGED_BACKBONE,
-            datasets={"mvtec_ad": "synthetic", "ksdd2": "synthetic_ksdd2"},
-        ),
-    )
-}
+from .presets import PRESETS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,19 +27,20 @@ class Grid:
     categories
         Only these categories; None = all of each dataset.
     methods
-        Method names, or ``module:Class``.
+        Method names, or ``module:Class``; ``name@variant`` for a variant.
     noise
         Label-noise levels in percent.
     seeds
         Number of repetitions.
-    protocol
-        Noise protocol, e.g. ``"fixed-test"`` or ``"fixed-test:total=60"``.
+    protocols
+        Noise protocols, e.g. ``"fixed-test"`` or ``"fixed-test:total=60"``; each gives a table.
     preset
         Name of the preset.
     backbone, weights, image_size
         Override of every method's own; None = the preset's or the method's.
     overrides
-        ``method.key`` → text, settings given on the command line.
+        ``method.key`` → text, settings given on the command line; a name without a variant
+        means the method and all its variants.
     expected
         Dataset → categories that the target's table has rows for; what is not on disk is said.
     """
@@ -91,7 +51,7 @@ class Grid:
     methods: tuple[str, ...]
     noise: tuple[float, ...]
     seeds: int
-    protocol: str = "fixed-test"
+    protocols: tuple[str, ...] = ("fixed-test",)
     preset: str = "paper"
     backbone: str | None = None
     weights: str | None = None
@@ -104,8 +64,10 @@ class Grid:
             raise UnknownNameError("preset", self.preset, PRESETS)
         if self.seeds < 1:
             raise UsageError(f"--seeds {self.seeds}: expected at least 1")
-        if not self.methods or not self.datasets or not self.noise:
-            raise UsageError("nothing to run: give at least one method, dataset and noise level")
+        if not (self.methods and self.datasets and self.noise and self.protocols):
+            raise UsageError(
+                "nothing to run: give at least one method, dataset, noise level and protocol"
+            )
         if self.image_size is not None and not 32 <= self.image_size <= 2048:
             raise UsageError(f"--image-size {self.image_size}: expected 32 to 2048 pixels")
 
@@ -131,8 +93,10 @@ class MethodPlan:
 
     Attributes
     ----------
-    name
-        Registered name or ``module:Class``.
+    name, title
+        As in the grid, with the variant; as printed.
+    base, variant
+        Registered name or ``module:Class``, which goes into the key; the variant, or empty.
     settings
         An instance of the method's ``Settings``; ``settings_json`` is its canonical form.
     backbone
@@ -144,6 +108,8 @@ class MethodPlan:
     """
 
     name: str
+    base: str
+    variant: str
     title: str
     cls: type
     settings: Any
@@ -165,6 +131,36 @@ def check_names(grid: Grid) -> None:
         parse_dataset_spec(text)
     for name in grid.methods:
         method_class(name)
+    check_overrides(grid)
+    for name in grid.methods:
+        settings_of(grid, name)
+
+
+def check_overrides(grid: Grid) -> None:
+    """Refuse a setting of a method that is not in the grid."""
+    known = {name for full in grid.methods for name in (full, full.partition("@")[0])}
+    for key in grid.overrides:
+        method, dot, _ = key.rpartition(".")
+        if not dot:
+            raise UsageError(f"--set {key}: expected method.key=value")
+        if method not in known:
+            raise UnknownNameError("method in --set", method, known)
+
+
+def settings_of(grid: Grid, name: str) -> tuple[Any, str]:
+    """Return a method's settings in this grid, and their canonical JSON."""
+    from ..methods.registry import method_class, split_variant
+    from ..methods.settings import make_settings
+
+    cls = method_class(name)
+    base, variant = split_variant(name)
+    mine = _overrides(grid, base) | _overrides(grid, name)
+    return make_settings(cls, _preset(grid, cls), mine, variant=variant)
+
+
+def _preset(grid: Grid, cls: Any) -> str:
+    """Return the preset of a method; one without reduced settings runs with its own always."""
+    return grid.preset if grid.preset in cls.presets else "paper"
 
 
 def verify_backbones(methods: tuple[MethodPlan, ...]) -> None:
@@ -196,31 +192,21 @@ def plan_methods(grid: Grid, *, need_weights: bool = True) -> tuple[MethodPlan, 
     UsageError
         Unknown method, setting or backbone, wrong type, or weights that cannot be had.
     """
-    known = set(grid.methods)
-    for key in grid.overrides:
-        method, dot, _ = key.rpartition(".")
-        if not dot:
-            raise UsageError(f"--set {key}: expected method.key=value")
-        if method not in known:
-            raise UnknownNameError("method in --set", method, known)
+    check_overrides(grid)
     return tuple(_plan_method(grid, name, need_weights) for name in dict.fromkeys(grid.methods))
 
 
 def _plan_method(grid: Grid, name: str, need_weights: bool) -> MethodPlan:
     from ..methods.backbones import parse_backbone
-    from ..methods.registry import method_class
-    from ..methods.settings import make_settings, preset_image_size
+    from ..methods.registry import method_class, split_variant
+    from ..methods.settings import preset_image_size, variant_of
     from ..methods.sources import method_source_sha256
 
     cls = method_class(name)
-    mine = {
-        key.rpartition(".")[2]: value
-        for key, value in grid.overrides.items()
-        if key.rpartition(".")[0] == name
-    }
-    # A method that declares no reduced settings runs with its own under every preset.
-    preset = grid.preset if grid.preset in cls.presets else "paper"
-    settings, settings_json = make_settings(cls, preset, mine)
+    base, variant = split_variant(name)
+    named = variant_of(cls, variant)
+    preset = _preset(grid, cls)
+    settings, settings_json = settings_of(grid, name)
     spec, backbone, weights, missing = None, "none", "", ""
     if cls.backbone is not None:
         spec = parse_backbone(_backbone(grid, cls, preset), grid.weights)
@@ -233,7 +219,9 @@ def _plan_method(grid: Grid, name: str, need_weights: bool) -> MethodPlan:
             missing = str(err)
     return MethodPlan(
         name=name,
-        title=cls.title,
+        base=base,
+        variant=variant,
+        title=named.title if named else cls.title,
         cls=cls,
         settings=settings,
         settings_json=settings_json,
@@ -244,6 +232,12 @@ def _plan_method(grid: Grid, name: str, need_weights: bool) -> MethodPlan:
         source_sha256=method_source_sha256(cls),
         missing=missing,
     )
+
+
+def _overrides(grid: Grid, name: str) -> dict[str, str]:
+    """Return setting → text as given for exactly this name."""
+    split = {key: key.rpartition(".") for key in grid.overrides}
+    return {key: grid.overrides[full] for full, (own, _, key) in split.items() if own == name}
 
 
 def _backbone(grid: Grid, cls: Any, preset: str) -> str:

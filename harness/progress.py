@@ -18,6 +18,7 @@ from rich.progress import (
 )
 
 from .engine import Event
+from .tuning import TuningTask
 
 PLAIN_EVERY_S = 10.0
 
@@ -35,11 +36,16 @@ class RunProgress:
         Show nothing.
     console
         Where to write; stderr, so that stdout carries the table alone.
+    tunings
+        Tunings that run before the cells.
     """
 
-    def __init__(self, total: int, stored: int, *, quiet: bool, console: Console) -> None:
+    def __init__(
+        self, total: int, stored: int, *, quiet: bool, console: Console, tunings: int = 0
+    ) -> None:
         self.failures: list[str] = []
-        self._total, self._stored, self._ran = total, stored, 0
+        self._tunings, self._tuned = tunings, 0
+        self._total, self._stored, self._ran, self._fitted = total, stored, 0, 0
         self._quiet, self._console = quiet, console
         self._start = self._spoke = time.monotonic()
         self._bar: Progress | None = None
@@ -64,7 +70,8 @@ class RunProgress:
         if not self._quiet and self._total > self._stored:
             new = self._total - self._stored
             told = f"{plural(self._total)}: {self._stored} in the store, {new} to run"
-            self._console.print(told, soft_wrap=True)
+            first = f", after {plural(self._tunings, 'tuning')}" if self._tunings else ""
+            self._console.print(told + first, soft_wrap=True)
         return self
 
     def __exit__(
@@ -78,16 +85,40 @@ class RunProgress:
 
     def __call__(self, event: Event) -> None:
         """Take an engine's event."""
-        label = event.task.identity.cell.label()
-        if event.kind in {"done", "failed"}:
+        label = event.task.label
+        if isinstance(event.task, TuningTask):
+            self._take_tuning(event, event.task)
+        elif event.kind in {"done", "failed"}:
             self._ran += 1
+            self._fitted = max(0, self._fitted - 1)
+        elif event.kind == "stacked":
+            self._fitted += int(event.text)
         if event.kind == "failed":
             self.failures.append(f"{label}: {event.text}")
-            if not self._quiet:
-                line = f"failed {label}: {event.text}"
-                self._console.print(line, markup=False, style="red", soft_wrap=True)
+            self._tell(f"failed {label}: {event.text}", style="red")
+        elif event.kind == "note":
+            self._tell(f"note: {label}: {event.text}")
+        self._show(event, label)
+
+    def _take_tuning(self, event: Event, task: TuningTask) -> None:
+        """Count a tuning; one that failed takes the cells along that wait for it."""
+        # What is left of the cells is not guessed from the time that tunings take.
+        self._start = time.monotonic()
+        if event.kind == "failed":
+            self._ran += len(task.identities)
+        elif event.kind == "done":
+            self._tuned += 1
+            self._tell(f"{self._tuned} of {plural(self._tunings, 'tuning')}: {task.label}")
+
+    def _tell(self, line: str, style: str | None = None) -> None:
+        if not self._quiet:
+            self._console.print(line, markup=False, highlight=False, style=style, soft_wrap=True)
+
+    def _show(self, event: Event, label: str) -> None:
+        """Bring the bar, or the plain lines, up to date."""
         if self._bar is not None and self._line is not None:
             text = f"{label} {event.text}" if event.kind == "progress" else label
+            text = f"{label} and others: fitted together" if event.kind == "stack" else text
             self._bar.update(self._line, completed=self._ran, description=text)
         elif not self._quiet:
             self._say_plainly()
@@ -98,15 +129,16 @@ class RunProgress:
         if (now - self._spoke < PLAIN_EVERY_S and left) or not self._ran:
             return
         self._spoke = now
-        rate = (now - self._start) / self._ran
+        # Of cells that were fitted together, the first to end has not taken the time of all.
+        rate = (now - self._start) / (self._ran + self._fitted)
         done = self._stored + self._ran
         rest = f", about {duration(rate * left)} left" if left else ""
         self._console.print(f"{done} of {plural(self._total)}{rest}")
 
 
-def plural(cells: int) -> str:
-    """Return a count of cells for people."""
-    return "1 cell" if cells == 1 else f"{cells} cells"
+def plural(count: int, what: str = "cell") -> str:
+    """Return a count for people: ``1 cell``, ``3 cells``."""
+    return f"1 {what}" if count == 1 else f"{count} {what}s"
 
 
 def duration(seconds: float) -> str:

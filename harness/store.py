@@ -4,6 +4,7 @@ Layout::
 
     store.json                         marks the folder as a store, with its schema
     manifests/, features/              what scans and frozen backbones found; may be deleted
+    tuning/<key>.json                  what a tuning chose, with its own checksum (see `tuned`)
     cells/<key[:2]>/<key>/
         scores.npz                     scores and labels of the test and training images
         images.json                    which images, by id and hash, and which were injected
@@ -31,7 +32,7 @@ import numpy as np
 
 from ..datasets.errors import StoreError
 from .cell import SCHEMA, Identity, canonical_json
-from .files import npz_bytes, sha256, write_atomic
+from .files import npz_bytes, read_signed, sha256, write_atomic, write_signed
 
 MARK = "store.json"
 
@@ -56,7 +57,7 @@ class Failure:
     message
         One line.
     phase
-        ``load``, ``fit``, ``score``, ``metrics`` or ``write``.
+        ``tune``, ``load``, ``fit``, ``score``, ``metrics``, ``write``, or ``run`` of a crash.
     traceback
         The last lines, for the log.
     """
@@ -150,6 +151,11 @@ class Store:
         """Return the folder of the frozen-feature cache."""
         return self.root / "features"
 
+    @property
+    def tuning(self) -> Path:
+        """Return the folder of what tunings chose."""
+        return self.root / "tuning"
+
     def folder(self, key: str) -> Path:
         """Return the folder of a cell."""
         return self.root / "cells" / key[:2] / key
@@ -164,7 +170,7 @@ class Store:
         Young ones stay: another run on the same store may be writing them at this moment.
         """
         removed = 0
-        for orphan in self.root.glob("cells/??/*/.*.tmp"):
+        for orphan in (*self.root.glob("cells/??/*/.*.tmp"), *self.tuning.glob(".*.tmp")):
             with contextlib.suppress(FileNotFoundError):
                 if time.time() - orphan.stat().st_mtime > older_than_s:
                     orphan.unlink()
@@ -212,7 +218,7 @@ class Store:
             "row": dict(row),
             "files": {name: sha256(data) for name, data in files.items()},
         }
-        self._write_signed(folder / "result.json", body)
+        write_signed(folder / "result.json", body)
         (folder / "failure.json").unlink(missing_ok=True)
 
     def write_failure(self, identity: Identity, failure: Failure) -> None:
@@ -222,7 +228,7 @@ class Store:
             "document": identity.document(),
             "failure": {name: getattr(failure, name) for name in Failure.__slots__},
         }
-        self._write_signed(self._make(identity.key) / "failure.json", body)
+        write_signed(self._make(identity.key) / "failure.json", body)
 
     def _make(self, key: str) -> Path:
         folder = self.folder(key)
@@ -232,29 +238,6 @@ class Store:
             raise StoreError(f"cannot write {folder}: {err.strerror or err}") from err
         return folder
 
-    @staticmethod
-    def _write_signed(path: Path, body: Mapping[str, Any]) -> None:
-        text = canonical_json(body)
-        signed = canonical_json({"body": body, "sha256": sha256(text.encode())})
-        write_atomic(path, signed.encode())
-
-    @staticmethod
-    def _read_signed(path: Path, key: str) -> dict[str, Any]:
-        """Read a signed JSON file; ``ValueError`` says in a few words what is wrong with it."""
-        try:
-            raw = path.read_bytes()
-            signed = json.loads(raw)
-            body = signed["body"]
-            good = sha256(canonical_json(body).encode()) == signed["sha256"]
-            good = good and raw == canonical_json(signed).encode()
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as err:
-            raise ValueError(f"{path.name} cannot be read") from err
-        if not good or set(signed) != {"body", "sha256"}:
-            raise ValueError(f"{path.name} does not match its checksum")
-        if body.get("key") != key:
-            raise ValueError(f"{path.name} belongs to another cell")
-        return body
-
     def read(self, key: str) -> Record:
         """Say what the store holds about a cell; damaged files are reported, never believed."""
         folder = self.folder(key)
@@ -263,7 +246,7 @@ class Store:
         if not (folder / "failure.json").exists():
             return Record(key=key, status=Status.PENDING)
         try:
-            body = self._read_signed(folder / "failure.json", key)
+            body = read_signed(folder / "failure.json", key)
         except ValueError as err:
             return Record(key=key, status=Status.DAMAGED, reason=str(err))
         failure = body["failure"]
@@ -272,7 +255,7 @@ class Store:
 
     def _read_result(self, folder: Path, key: str) -> Record:
         try:
-            body = self._read_signed(folder / "result.json", key)
+            body = read_signed(folder / "result.json", key)
             for name, expected in body["files"].items():
                 if sha256((folder / name).read_bytes()) != expected:
                     raise ValueError(f"{name} does not match its checksum")

@@ -3,29 +3,44 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..datasets.errors import StoreError
-from .run import Task, run_cell
+from .fitting import Fits
+from .grouping import by_training, stacks_of
+from .run import run_cell
+from .stacking import fit_stack
+from .store import Failure
+from .task import Task
+from .tune import run_tuning
+from .tuning import TuningTask
+
+if TYPE_CHECKING:
+    from ..methods.features import FeatureProvider
 
 REPORT_EVERY_S = 0.5
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 
 def work(
     pipe: Connection,
     alive: Connection,
-    tasks: list[Task],
+    tasks: Sequence[Task | TuningTask],
+    stack: int,
     cache: Path,
     search_path: list[str],
 ) -> None:
-    """Run a group of cells in this process; the entry point of a worker."""
+    """Run a group of cells, or a tuning, in this process; the entry point of a worker."""
     if os.name == "posix":
         os.setsid()  # a Ctrl+C in the terminal reaches the parent alone
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -37,21 +52,49 @@ def work(
     # Sums depend on how many threads share them: with a number that followed from the jobs, the
     # same cell would give other bytes under another --jobs.
     torch.set_num_threads(1)
+    keep_freed_memory()
     from ..methods.features import FeatureProvider
 
     features = FeatureProvider(tasks[0].backbone, tasks[0].device, cache)
-    for index, task in enumerate(tasks):
-        pipe.send(("start", index, 0.0, ""))
-        try:
-            failure = run_cell(task, features, _reporter(pipe, index))
-        except StoreError as err:
-            pipe.send(("fatal", index, 0.0, str(err)))
-            return
-        if failure is None:
-            pipe.send(("done", index, 1.0, ""))
-        else:
-            text = f"{failure.kind} in {failure.phase}: {failure.message}"
-            pipe.send(("failed", index, 1.0, text))
+    cells = [task for task in tasks if isinstance(task, Task)]
+    tunings = [task for task in tasks if isinstance(task, TuningTask)]
+    try:
+        for index, task in enumerate(tunings):
+            _run_one(pipe, index, partial(run_tuning, task, features))
+        _run_cells(pipe, cells, stack, features)
+    except StoreError as err:
+        pipe.send(("fatal", 0, 0.0, str(err)))
+
+
+def _run_cells(
+    pipe: Connection, tasks: Sequence[Task], limit: int, features: FeatureProvider
+) -> None:
+    """Run cells in their order; where some may be fitted together, that comes first."""
+    fits = Fits()
+    index = 0
+    for stack in stacks_of(tasks, limit):
+        if len(by_training(stack)) > 1:
+            pipe.send(("stack", index, 0.0, str(len(stack))))
+            fit_stack(stack, features, _reporter(pipe, index), fits)
+            pipe.send(("stacked", index, 1.0, str(len(stack))))
+        for task in stack:
+            _run_one(pipe, index, partial(run_cell, task, features, fits=fits))
+            index += 1
+
+
+def _run_one(
+    pipe: Connection,
+    index: int,
+    run: Callable[[Callable[[float, str], None]], Failure | None],
+) -> None:
+    """Run one task and tell how it went."""
+    pipe.send(("start", index, 0.0, ""))
+    failure = run(_reporter(pipe, index))
+    if failure is None:
+        pipe.send(("done", index, 1.0, ""))
+    else:
+        text = f"{failure.kind} in {failure.phase}: {failure.message}"
+        pipe.send(("failed", index, 1.0, text))
 
 
 def _reporter(pipe: Connection, index: int) -> Callable[[float, str], None]:
@@ -66,6 +109,19 @@ def _reporter(pipe: Connection, index: int) -> Callable[[float, str], None]:
             pipe.send(("progress", index, float(fraction), str(text)))
 
     return report
+
+
+def keep_freed_memory() -> bool:
+    """Have glibc keep the memory of freed tensors; return whether it does.
+
+    By default it hands every large block back to the kernel and asks for it again, page by page,
+    which costs a network's forward pass on CPU as much time as its arithmetic.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return False  # not glibc
+    return bool(mallopt(M_MMAP_THRESHOLD, 2**30) and mallopt(M_TRIM_THRESHOLD, 2**31 - 1))
 
 
 def _die_with_parent(alive: Connection) -> None:

@@ -27,8 +27,14 @@ A method CAN
 - ask ``context.features`` for frozen backbone features, computed once and shared by noise levels,
   seeds and methods;
 - report ``context.progress(fraction, text)``;
-- declare reduced settings for the presets in ``presets``, and what departs from its paper in
-  ``departures``: both are printed with the results.
+- declare reduced settings for the presets in ``presets``, named settings such as ablations in
+  ``variants`` (``rad@no-meta`` on the command line), and what departs from its paper in
+  ``departures``: all are printed with the results;
+- set ``self.train_weights`` in ``fit``: how much each training image counted in the end, 0 =
+  removed. The harness holds it against the truth, which the method never sees;
+- ask for tuning (`wants_tuning`, `tune`, `use_tuning`): done once per dataset and noise level,
+  kept as an artifact, shared by cells;
+- train the cells of one group together (`stacks`, `fit_stack`).
 
 The harness, never the method, upsamples, smooths, picks the threshold, computes metrics and takes
 the time. There is no way to choose an epoch by test scores.
@@ -37,9 +43,9 @@ the time. There is no way to choose an epoch by test scores.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -49,7 +55,17 @@ from ..datasets.seeds import derive_seed
 if TYPE_CHECKING:
     from .features import FeatureProvider
 
-__all__ = ["Context", "ImageSet", "Method", "NoSettings", "Scores"]
+__all__ = [
+    "Context",
+    "ImageSet",
+    "Method",
+    "NoSettings",
+    "OracleSet",
+    "Scores",
+    "TuningResult",
+    "TuningSet",
+    "Variant",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +114,76 @@ class Context:
         return derive_seed(purpose, *self.seed_axes)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """A named set of settings, e.g. an ablation: ``rad@no-meta``.
+
+    Attributes
+    ----------
+    title
+        As printed.
+    settings
+        Setting → value; wins over a preset, yields to ``--set``.
+    """
+
+    title: str
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OracleSet:
+    """Test images with their labels: handed over only to a tuning whose name says *oracle*.
+
+    Attributes
+    ----------
+    images
+        The cell's test images.
+    labels
+        ``bool [N]``, True = anomalous.
+    """
+
+    images: ImageSet
+    labels: np.ndarray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TuningSet:
+    """One category that a tuning may look at: the training images of its seed 0.
+
+    Attributes
+    ----------
+    train
+        Images that all claim to be nominal, as in `Method.fit`.
+    context
+        As in `Method.fit`.
+    oracle
+        None unless `Method.wants_oracle`.
+    """
+
+    train: ImageSet
+    context: Context
+    oracle: OracleSet | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TuningResult:
+    """What a tuning found; plain values that JSON can hold.
+
+    Attributes
+    ----------
+    chosen
+        What `Method.use_tuning` is given.
+    objective
+        What was optimised, in words, with its direction.
+    trials
+        One mapping per evaluation: the parameters tried and the objective's ``value``.
+    """
+
+    chosen: Mapping[str, float]
+    objective: str
+    trials: tuple[Mapping[str, float], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class NoSettings:
     """Settings of a method that has none."""
@@ -121,13 +207,24 @@ class Method(ABC):
         with; 0 = none.
     localises
         Whether ``score`` returns maps; a method may also set it per instance, from its settings.
+    gradient_maps
+        Whether the maps are gradients at the input, which need not be high where the defect is:
+        the contract check then does not ask for it.
     presets
         Preset name → overrides of settings, of ``image_size`` and of ``backbone``, for the
         ``quick`` and ``demo`` presets.
+    variants
+        Variant name → settings and title.
     departures
         One sentence each: where this implementation departs from the paper or official code.
+    stacks
+        Whether `fit_stack` gains something over fitting one by one.
     settings
         An instance of ``Settings``.
+    train_weights
+        ``float32 [N]`` in [0, 1], set by ``fit`` in the order of its images: the share of an image
+        that training used in the end, 0 = removed, 1 = kept in full. None = the method removes
+        nothing.
     """
 
     name: ClassVar[str]
@@ -137,9 +234,13 @@ class Method(ABC):
     image_size: ClassVar[int] = 256
     smoothing_sigma: ClassVar[float] = 4.0
     localises: bool = True
+    gradient_maps: ClassVar[bool] = False
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    variants: ClassVar[Mapping[str, Variant]] = {}
     departures: ClassVar[tuple[str, ...]] = ()
+    stacks: ClassVar[bool] = False
     Settings: ClassVar[type] = NoSettings
+    train_weights: np.ndarray | None = None
 
     def __init__(self, settings: Any = None) -> None:
         self.settings = self.Settings() if settings is None else settings
@@ -158,3 +259,39 @@ class Method(ABC):
     @abstractmethod
     def score(self, images: ImageSet, context: Context) -> Scores:
         """Score images; higher = more anomalous."""
+
+    @classmethod
+    def fit_stack(
+        cls, methods: Sequence[Self], trains: Sequence[ImageSet], contexts: Sequence[Context]
+    ) -> None:
+        """Fit several cells of one category together; the same as ``fit`` on each in turn.
+
+        Called with instances of equal settings (but for what tuning chose) and training sets of
+        one size. Results must equal those of ``fit`` up to the rounding of float32 sums.
+        """
+        for method, train, context in zip(methods, trains, contexts, strict=True):
+            method.fit(train, context)
+
+    def wants_tuning(self) -> bool:
+        """Say whether these settings ask for tuning before ``fit``."""
+        return False
+
+    def wants_oracle(self) -> bool:
+        """Say whether the tuning looks at test labels; its setting's name must say *oracle*."""
+        return False
+
+    def tune(self, sets: Sequence[TuningSet], seed: int) -> TuningResult:
+        """Search settings on one dataset at one noise level.
+
+        Parameters
+        ----------
+        sets
+            One per category.
+        seed
+            For whatever the search draws.
+        """
+        raise NotImplementedError(f"{type(self).__name__} wants tuning but has no tune()")
+
+    def use_tuning(self, chosen: Mapping[str, float]) -> None:
+        """Take over what `tune` chose; called before ``fit``."""
+        raise NotImplementedError(f"{type(self).__name__} wants tuning but has no use_tuning()")

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
 from ..datasets.errors import ContractError, StoreError, UsageError
 from ..datasets.images import ImageSet
 from .backbones import Backbone, BackboneSpec, load_backbone
 from .cache import Arrays, Recent, read_arrays, write_arrays
+from .views import View, apply_view
 
 if TYPE_CHECKING:
     import torch
@@ -28,13 +28,6 @@ FEATURES_VERSION = 1
 FORWARD_BATCH = 16  # images per forward pass; larger ones are slower on CPU (cache misses)
 DECODERS = 2
 MEMORY_BYTES = 512 * 2**20
-
-
-def rotate_view(image: np.ndarray, degrees: float) -> np.ndarray:
-    """Rotate ``uint8 [H, W, 3]`` counter-clockwise as DifferNet does: nearest, black corners."""
-    if degrees % 360 == 0:
-        return image
-    return np.asarray(Image.fromarray(image).rotate(degrees, Image.Resampling.NEAREST))
 
 
 def pooled_scales(
@@ -163,9 +156,9 @@ class FeatureProvider:
         *,
         sizes: tuple[int, ...],
         stride: int,
-        angles: tuple[float, ...],
+        views: tuple[View, ...],
     ) -> np.ndarray:
-        """Return pooled multi-scale features of rotated views, see `pooled_scales`.
+        """Return pooled multi-scale features of transformed views, see `pooled_scales`.
 
         Parameters
         ----------
@@ -175,8 +168,8 @@ class FeatureProvider:
             Sides in pixels.
         stride
             Which map is pooled.
-        angles
-            Rotation of each view in degrees, counter-clockwise.
+        views
+            The transforms, e.g. from `views.bank`.
 
         Returns
         -------
@@ -188,10 +181,10 @@ class FeatureProvider:
         UsageError
             The network has no such stride, or there are no images.
         """
-        view = {"kind": "pooled", "sizes": sizes, "stride": stride, "angles": angles}
+        view = {"kind": "pooled", "sizes": sizes, "stride": stride, "views": list(map(str, views))}
 
-        def views(image: np.ndarray) -> np.ndarray:
-            return np.stack([rotate_view(image, angle) for angle in angles])
+        def transformed(image: np.ndarray) -> np.ndarray:
+            return np.stack([apply_view(image, one) for one in views])
 
         def compute(pixels: list[np.ndarray]) -> list[Arrays]:
             flat = np.concatenate(pixels)
@@ -202,8 +195,8 @@ class FeatureProvider:
             rows = np.concatenate([part.cpu().numpy() for part in parts])
             return [{"pooled": part} for part in np.split(rows, len(pixels))]
 
-        batch = max(1, FORWARD_BATCH // len(angles))
-        items = self._collect(images.resized(max(sizes)), view, views, compute, batch)
+        batch = max(1, FORWARD_BATCH // len(views))
+        items = self._collect(images.resized(max(sizes)), view, transformed, compute, batch)
         return np.stack([item["pooled"] for item in items])
 
     def _collect(

@@ -2,7 +2,7 @@
 
 A name is a built-in one, one of an installed package's entry points in the group
 ``adrepro.methods``, or ``module:Class`` for a class of one's own that Python can import from the
-current folder.
+current folder. ``@variant`` behind any of them names one of the method's variants.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from functools import lru_cache
 
 from ..datasets.errors import UnknownNameError, UsageError
 from .base import Method
-from .settings import field_types, make_settings, preset_backbone, preset_image_size
+from .settings import field_types, make_settings, preset_image_size, variant_of
 from .sources import method_source_sha256
 
 __all__ = [
@@ -27,14 +27,22 @@ __all__ = [
     "method_class",
     "method_source_sha256",
     "method_targets",
-    "preset_backbone",
     "preset_image_size",
+    "split_variant",
 ]
 
 GROUP = "adrepro.methods"
 BUILTIN = {
+    "comet": "adrepro.methods.comet.method:CoMet",
     "differnet": "adrepro.methods.differnet.method:DifferNet",
+    "irp": "adrepro.methods.refiners.irp:IRP",
+    "meds-differnet": "adrepro.methods.meds.method:MedsDifferNet",
+    "meds-patchcore": "adrepro.methods.meds.method:MedsPatchCore",
+    "mld-ir": "adrepro.methods.refiners.mld_ir:MLDIR",
+    "osr": "adrepro.methods.refiners.osr:OSR",
     "patchcore": "adrepro.methods.patchcore.method:PatchCore",
+    "rad": "adrepro.methods.rad.method:RAD",
+    "softpatch": "adrepro.methods.softpatch.method:SoftPatch",
 }
 
 
@@ -56,6 +64,8 @@ class MethodInfo:
         Whether it returns maps.
     presets
         Names of its presets besides ``paper``.
+    variants
+        Variant → its ``title`` and ``settings``; run as ``name@variant``.
     settings
         Setting → default.
     departures
@@ -70,6 +80,7 @@ class MethodInfo:
     image_size: int
     localises: bool
     presets: tuple[str, ...]
+    variants: dict[str, dict[str, object]]
     settings: dict[str, object]
     departures: tuple[str, ...]
 
@@ -96,23 +107,36 @@ def _merge(entries: Iterable[importlib.metadata.EntryPoint]) -> dict[str, str]:
     return targets
 
 
+def split_variant(name: str) -> tuple[str, str]:
+    """Split ``name@variant``; the variant is empty where none is named."""
+    base, _, variant = name.partition("@")
+    return base, variant
+
+
 def method_class(name: str) -> type[Method]:
     """Return the class of a method.
 
     Parameters
     ----------
     name
-        A registered name, or ``module:Class``.
+        A registered name, or ``module:Class``; either may be followed by ``@variant``.
 
     Raises
     ------
     UnknownNameError
-        No such name, or no such class in the module.
+        No such name, no such class in the module, or no such variant.
     UsageError
-        The module cannot be imported, or the class is no `Method`.
+        The module cannot be imported, the class is no `Method`, or it has no variants.
     """
-    if ":" in name:
-        return _load(name)
+    base, variant = split_variant(name)
+    cls = _load(base) if ":" in base else _registered(base)
+    if base != name and not variant:
+        raise UsageError(f"method '{name}': expected the name of a variant behind the @")
+    variant_of(cls, variant)
+    return cls
+
+
+def _registered(name: str) -> type[Method]:
     targets = method_targets()
     if name not in targets:
         raise UnknownNameError("method", name, targets)
@@ -160,6 +184,10 @@ def method_info(cls: type[Method], origin: str) -> MethodInfo:
         image_size=cls.image_size,
         localises=cls.localises,
         presets=tuple(cls.presets),
+        variants={
+            name: {"title": variant.title, "settings": dict(variant.settings)}
+            for name, variant in cls.variants.items()
+        },
         settings={key: getattr(defaults, key) for key in field_types(cls)},
         departures=cls.departures,
     )

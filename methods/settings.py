@@ -1,4 +1,4 @@
-"""From text to a method's settings: presets, ``--set`` overrides and their types."""
+"""From text to a method's settings: presets, variants, ``--set`` overrides and their types."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..datasets.errors import ContractError, UnknownNameError, UsageError
-from .base import Method
+from .base import Method, Variant
 
 PAPER = "paper"
 # A preset may also set these; they are no settings of the method but of the cell.
@@ -38,15 +38,33 @@ def preset_image_size(cls: type[Method], preset: str) -> int:
     return int(preset_of(cls, preset).get("image_size", cls.image_size))
 
 
-def preset_backbone(cls: type[Method], preset: str) -> str | None:
-    """Return the name of the backbone under a preset; None if the method uses none."""
-    return preset_of(cls, preset).get("backbone", cls.backbone)
+def variant_of(cls: type[Method], variant: str) -> Variant | None:
+    """Return a named variant of a method; None for the empty name, the method as it is.
+
+    Raises
+    ------
+    UnknownNameError
+        The method has no such variant.
+    UsageError
+        It has none at all.
+    """
+    if not variant:
+        return None
+    if not cls.variants:
+        raise UsageError(f"method '{cls.name}@{variant}': {cls.name} has no variants; drop the @")
+    if variant not in cls.variants:
+        raise UnknownNameError(f"variant of {cls.name}", variant, cls.variants)
+    return cls.variants[variant]
 
 
 def make_settings(
-    cls: type[Method], preset: str = PAPER, overrides: Mapping[str, str] | None = None
+    cls: type[Method],
+    preset: str = PAPER,
+    overrides: Mapping[str, str] | None = None,
+    *,
+    variant: str = "",
 ) -> tuple[Any, str]:
-    """Build a method's settings.
+    """Build a method's settings: defaults, then preset, then variant, then overrides.
 
     Parameters
     ----------
@@ -55,7 +73,9 @@ def make_settings(
     preset
         ``"paper"``, or a name in ``cls.presets``.
     overrides
-        Setting → value as text, as in ``--set differnet.epochs=10``; wins over the preset.
+        Setting → value as text, as in ``--set differnet.epochs=10``; wins over all.
+    variant
+        A name in ``cls.variants``; wins over the preset. Empty = none.
 
     Returns
     -------
@@ -65,12 +85,14 @@ def make_settings(
     Raises
     ------
     UnknownNameError
-        No such preset or setting.
+        No such preset, variant or setting.
     UsageError
         A value that its field's type cannot hold.
     """
     known = field_types(cls)
     values = {k: v for k, v in preset_of(cls, preset).items() if k not in CELL_KEYS}
+    chosen = variant_of(cls, variant)
+    values |= dict(chosen.settings) if chosen else {}
     unknown = [key for key in (*values, *(overrides or {})) if key not in known]
     if unknown:
         raise UnknownNameError(f"setting of {cls.name}", unknown[0], known)
@@ -87,16 +109,6 @@ def settings_json(settings: Any) -> str:
     """Return the canonical JSON of a settings dataclass."""
     document = dataclasses.asdict(settings)
     return json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
-def settings_from_json(cls: type[Method], text: str) -> Any:
-    """Rebuild settings from their canonical JSON (lists become the tuples they were)."""
-    values = json.loads(text)
-    tuples = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-    unknown = sorted(tuples.keys() - field_types(cls).keys())
-    if unknown:
-        raise UnknownNameError(f"setting of {cls.name}", unknown[0], field_types(cls))
-    return cls.Settings(**tuples)
 
 
 def field_types(cls: type[Method]) -> dict[str, Any]:

@@ -61,6 +61,41 @@ def validate_scores(
     return Scores(image=image, maps=maps), tuple(warnings)
 
 
+def validate_weights(weights: Any, n_images: int, *, hook: str = "fit") -> np.ndarray | None:
+    """Check what ``fit`` left in ``Method.train_weights``.
+
+    Parameters
+    ----------
+    weights
+        ``float32 [N]`` in [0, 1], or None where the method removes nothing.
+    n_images
+        Number of training images, N.
+    hook
+        Name of the hook for the message.
+
+    Returns
+    -------
+    numpy.ndarray or None
+        The weights as contiguous float32; a copy, so that later calls cannot change them.
+
+    Raises
+    ------
+    ContractError
+        Wrong type, shape or dtype, or a value outside [0, 1]; one line.
+    """
+    if weights is None:
+        return None
+    checked = _checked(weights, f"{hook}: train_weights", (n_images,))
+    outside = (checked < 0) | (checked > 1)
+    if outside.any():
+        first = int(np.argmax(outside))
+        raise ContractError(
+            f"{hook}: train_weights holds {int(outside.sum())} values outside [0, 1], "
+            f"first {checked[first]:g} at [{first}]; expected 0 = removed to 1 = kept"
+        )
+    return checked.copy()
+
+
 def _checked(array: Any, what: str, shape: tuple[int | None, ...]) -> np.ndarray:
     if not isinstance(array, np.ndarray):
         raise ContractError(f"{what} is {type(array).__name__}, expected a numpy array of float32")

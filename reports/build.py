@@ -39,7 +39,8 @@ def build_report(
         A row per cell, as ``store.frame()`` gives it.
     out
         Folder, made if missing. Files are ``<slug>.csv .md .tex .html``, ``<slug>_standalone.tex``
-        and ``<slug>_noise.svg .pdf .png``, where slug is ``table1`` for ``rad/table1``.
+        and, of a table over noise levels, ``<slug>_noise.svg .pdf .png``; slug is ``table1`` for
+        ``rad/table1``.
     formats
         Which of `FORMATS`.
     context
@@ -48,7 +49,7 @@ def build_report(
     Returns
     -------
     list of Path
-        The files, in the order of ``formats``.
+        The files that were written, in the order of ``formats``.
 
     Raises
     ------
@@ -98,6 +99,8 @@ def _makers(
             ]
         case "html":
             return [(".html", encoded(lambda: html.render_html(model, context)))]
+        case _ if not figures.has_figure(model):
+            return []
         case _:
             return [(f"_noise.{name}", lambda: figures.render_figure(model, name))]
 

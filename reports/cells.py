@@ -1,27 +1,29 @@
-"""Fill a cell pattern: shared by every text format, so that all show the same."""
+"""Fill cell patterns and heads: shared by every text format, so that all show the same."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 
-from ..tables.formatting import Mark, points
-from ..tables.model import Entry, TableModel
-from ..tables.spec import METRICS, MetricRef, ReportedNumber, parse_pattern
+from ..tables.formatting import Mark, signed
+from ..tables.layout import Line
+from ..tables.model import Block, Cell, Entry, MethodRuns, TableModel
+from ..tables.outcome import EXTRAPOLATED, Estimate, Outcome
+from ..tables.pattern import MetricRef, parse_pattern
+from ..tables.printed import ReportedCell
+from ..tables.quantities import QUANTITIES, Unit, title
 
 Shown = Callable[[str, bool], str]
 
 
-def achieved(
-    pattern: str, entries: Sequence[Entry], show: Shown, *, ascii_only: bool = False
-) -> str:
-    """Fill the pattern with achieved entries.
+def achieved(cell: Cell, show: Shown, *, ascii_only: bool = False) -> str:
+    """Fill the pattern of a cell with its achieved entries.
 
     Parameters
     ----------
-    pattern
-        Cell pattern.
-    entries
-        One per metric of the pattern.
+    cell
+        The cell.
     show
         Called with the text of an entry, or a literal of the pattern, and whether it is bold.
     ascii_only
@@ -32,109 +34,233 @@ def achieved(
     str
         The cell; entries that all bear the same mark show it once.
     """
-    texts = {e.metric: e.outcome.text(ascii_only=ascii_only) for e in entries}
-    if all(e.outcome.estimate is None for e in entries) and len(set(texts.values())) == 1:
+    texts = {e.metric: e.outcome.text(ascii_only=ascii_only) for e in cell.entries}
+    if all(e.outcome.estimate is None for e in cell.entries) and len(set(texts.values())) == 1:
         return show(next(iter(texts.values())), False)
-    bold = {e.metric: e.best for e in entries}
-    return _fill(pattern, lambda metric: show(texts[metric], bold[metric]), show)
+    bold = {e.metric: e.best for e in cell.entries}
+    return _fill(cell, lambda metric: show(texts[metric], bold[metric]), show)
 
 
-def reported(
-    pattern: str, numbers: Sequence[ReportedNumber | None], show: Shown, *, ascii_only: bool = False
-) -> str:
+def reported(cell: ReportedCell, show: Shown, *, ascii_only: bool = False) -> str:
     """Fill the pattern with reported numbers, digits and bold marks as printed."""
     none = Mark.NOT_REPORTED.ascii if ascii_only else Mark.NOT_REPORTED.symbol
-    if all(number is None for number in numbers):
+    if all(number is None for number in cell.numbers):
         return show(none, False)
-    known = {n.metric: n for n in numbers if n is not None}
+    known = {n.metric: n for n in cell.numbers if n is not None}
 
     def one(metric: str) -> str:
         number = known.get(metric)
         return show(none, False) if number is None else show(str(number.value), number.bold)
 
-    return _fill(pattern, one, show)
+    return _fill(cell, one, show)
 
 
-def differences(pattern: str, entries: Sequence[Entry], show: Shown) -> str:
-    """Fill the pattern with achieved minus reported, in percentage points.
+def differences(cell: Cell, show: Shown) -> str:
+    """Fill the pattern with achieved minus reported.
 
-    A place without a reported number bears that mark; one whose achieved set is incomplete shows
-    what `achieved` shows.
+    A place without a reported number bears that mark. One whose achieved set is incomplete shows
+    its mark, how many seeds there are (``"2 of 3"``) or the sign of an extrapolated number.
     """
     texts = {}
-    for entry in entries:
+    for entry in cell.entries:
         if entry.reported is None:
             texts[entry.metric] = Mark.NOT_REPORTED.symbol
-        elif entry.difference is None:
-            texts[entry.metric] = entry.outcome.text()
         else:
-            texts[entry.metric] = points(entry.difference)
-    if all(entry.reported is None for entry in entries):
+            texts[entry.metric] = difference(entry) or _undecided(entry.outcome)
+    if all(entry.reported is None for entry in cell.entries):
         return show(Mark.NOT_REPORTED.symbol, False)
-    return _fill(pattern, lambda metric: show(texts[metric], False), show)
+    return _fill(cell, lambda metric: show(texts[metric], False), show)
 
 
-def _fill(pattern: str, one: Callable[[str], str], show: Shown) -> str:
-    parts = parse_pattern(pattern)
+def _undecided(outcome: Outcome) -> str:
+    found = outcome.estimate
+    if found is None:
+        return outcome.text()
+    return EXTRAPOLATED if found.extrapolated else f"{found.n} of {found.planned}"
+
+
+def _fill(cell: Cell | ReportedCell, one: Callable[[str], str], show: Shown) -> str:
+    parts = parse_pattern(cell.place.cell or "")
     return "".join(one(p.name) if isinstance(p, MetricRef) else show(p, False) for p in parts)
 
 
-def off_level(entries: Sequence[Entry]) -> bool:
+def difference(entry: Entry) -> str:
+    """Return achieved minus reported with its sign, nothing where that cannot be said."""
+    if entry.difference is None:
+        return ""
+    return signed(entry.difference, QUANTITIES[entry.metric].unit)
+
+
+def difference_unit(model: TableModel) -> str:
+    """Name the unit of differences: that of the quantities, in points for percent."""
+    units = dict.fromkeys(QUANTITIES[name].unit for name in model.metrics)
+    if set(units) <= {Unit.PERCENT}:
+        return "percentage points"
+    return " or ".join("points" if u is Unit.PERCENT else u.value for u in units)
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """Achieved minus reported as a table: its columns, and label, group and texts of each row."""
+
+    columns: tuple[Line, ...]
+    rows: tuple[tuple[str, str, list[str]], ...]
+
+
+def differences_apart(model: TableModel, block: Block, show: Shown) -> Apart:
+    """Lay out the rows with a reported number; of a joint table also only such columns."""
+    rows = [row for row in block.rows if any(_has_reported(cell) for cell in row.cells)]
+    kept = [
+        index
+        for index in range(len(model.columns))
+        if block.method is not None or any(_has_reported(row.cells[index]) for row in rows)
+    ]
+    return Apart(
+        tuple(model.columns[index] for index in kept),
+        tuple(
+            (
+                row.spec.label,
+                row.spec.group,
+                [differences(row.cells[index], show) for index in kept],
+            )
+            for row in rows
+        ),
+    )
+
+
+def _has_reported(cell: Cell) -> bool:
+    return any(entry.reported is not None for entry in cell.entries)
+
+
+def off_level(cell: Cell) -> bool:
     """Tell whether a cell is to bear the dagger of a level that was not reached."""
-    return any(entry.off_level for entry in entries)
+    return any(entry.off_level for entry in cell.entries)
 
 
-def seeds_note(entries: Sequence[Entry]) -> str:
+def seeds_note(cell: Cell) -> str:
     """Return ``"n=2"`` where fewer seeds than planned went into a cell, else nothing."""
-    short = [e.outcome.estimate for e in entries if e.outcome.estimate is not None]
-    counts = sorted({e.n for e in short if not e.complete})
+    found = [e.outcome.estimate for e in cell.entries if e.outcome.estimate is not None]
+    counts = sorted({estimate.n for estimate in found if estimate.n != estimate.planned})
     return f"n={'/'.join(map(str, counts))}" if counts else ""
 
 
-def largest_sd(model: TableModel, method: str) -> dict[str, float]:
-    """Find each metric's largest standard deviation over a method's cells, as a fraction."""
-    found: dict[str, float] = {}
+def all_cells(block: Block) -> list[Cell]:
+    """List the cells of a block in reading order."""
+    return [cell for row in block.rows for cell in row.cells]
+
+
+def marks(model: TableModel) -> list[Mark]:
+    """List the marks that occur among achieved entries."""
+    used = {entry.outcome.mark for block in model.blocks for entry in block.entries}
+    return [mark for mark in Mark if mark in used]
+
+
+def extrapolated(model: TableModel) -> list[str]:
+    """Say for each extrapolated number what it was extrapolated from, each once."""
+    found: dict[str, None] = {}
     for block in model.blocks:
-        if block.method != method:
-            continue
-        for row in block.rows:
-            for entry in (e for cell in row.cells for e in cell):
-                sd = entry.outcome.estimate.sd if entry.outcome.estimate else None
-                if sd is not None:
-                    found[entry.metric] = max(sd, found.get(entry.metric, 0.0))
-    return found
+        for entry in block.entries:
+            estimate = entry.outcome.estimate
+            if estimate is not None and estimate.extrapolated:
+                name = f"{model.method_title(entry.method)}, {title(entry.metric)}"
+                found[f"{name}: {estimate.extrapolated}"] = None
+    return list(found)
+
+
+def largest_sd(block: Block) -> dict[str, str]:
+    """Find each quantity's largest standard deviation over the cells of a block, as shown."""
+    found: dict[str, Estimate] = {}
+    for entry in block.entries:
+        estimate = entry.outcome.estimate
+        if estimate is not None and estimate.sd is not None:
+            other = found.get(entry.metric)
+            if other is None or estimate.sd > (other.sd or 0.0):
+                found[entry.metric] = estimate
+    return {metric: estimate.sd_text for metric, estimate in found.items()}
 
 
 def metric_names(model: TableModel) -> str:
-    """Name the metrics of the cell pattern in its order: ``"image AUROC / pixel AUROC"``."""
-    return " / ".join(METRICS[name] for name in model.target.layout.metrics)
+    """Name the quantities of the table: ``"image AUROC / pixel AUROC"``."""
+    return " / ".join(title(name) for name in model.metrics)
 
 
-def compared(model: TableModel, method: str) -> list[tuple[str, float, Entry]]:
-    """List a method's entries that stand beside a reported number: row label, level, entry."""
+def units(model: TableModel) -> str:
+    """Name the units of the table: ``"percent"``, ``"h, ms"``."""
+    return ", ".join(dict.fromkeys(QUANTITIES[name].unit.value for name in model.metrics))
+
+
+def block_title(model: TableModel, block: Block) -> str:
+    """Return the heading of an achieved table."""
+    if block.method is not None:
+        return f"{model.method_title(block.method)}, achieved"
+    return f"{block.spec.label}, achieved" if block.spec.label else "Achieved"
+
+
+def block_methods(model: TableModel, block: Block) -> list[MethodRuns]:
+    """List the methods of a block that ran, in the order of their lines."""
+    used = dict.fromkeys(entry.method for entry in block.entries)
+    return [method for method in model.methods if method.name in used]
+
+
+def spans(columns: Sequence[Line], default: str) -> list[tuple[str, int]]:
+    """Return the heads over the columns, each with the number of columns it spans."""
+    groups = groupby(columns, key=lambda column: column.group or default)
+    return [(text, len(list(members))) for text, members in groups]
+
+
+def under(columns: Sequence[Line], default: str) -> list[str]:
+    """Return the small print below each column's head; empty if there is none at all."""
+    texts = [column.header or default for column in columns]
+    return texts if any(texts) else []
+
+
+def compared(block: Block, columns: Sequence[Line]) -> list[tuple[str, str, Entry]]:
+    """List the entries that stand beside a reported number: row label, column label, entry."""
     return [
-        (row.spec.label, column, entry)
-        for block in model.blocks
-        if block.method == method
+        (row.spec.label, column.label, entry)
         for row in block.rows
-        for column, cell in zip(model.columns, row.cells, strict=True)
-        for entry in cell
+        for column, cell in zip(columns, row.cells, strict=True)
+        for entry in cell.entries
         if entry.reported is not None
     ]
 
 
-def comparison_sentence(model: TableModel, method: str) -> str:
+def comparison_sentence(model: TableModel, method: MethodRuns) -> str:
     """Say in one sentence how a method's numbers stand to the paper's."""
-    block = next(b for b in model.blocks if b.method == method)
-    if model.target.paper is None:
+    paper = model.target.paper
+    if paper is None:
         return ""
     if model.synthetic:
         return "Embedded synthetic data: no reproduction, nothing is compared."
-    if not block.has_counterpart:
-        return f"{model.target.paper.short} reports no numbers of this method."
-    if block.departures:
-        return f"Not comparable with {model.target.paper.short}: {'; '.join(block.departures)}."
-    return f"Compared with the numbers that {model.target.paper.short} reports for this method."
+    if not method.has_counterpart:
+        return f"{paper.short} reports no numbers of this method."
+    if method.departures:
+        return f"Not comparable with {paper.short}: {'; '.join(method.departures)}."
+    return f"Compared with the numbers that {paper.short} reports for this method."
+
+
+def _of_several(text: str) -> str:
+    """Turn a sentence about one method into one that follows the names of several."""
+    text = text.replace(" for this method.", ".").replace(" of this method.", ".")
+    return text[:1].lower() + text[1:] if text.startswith(("Compared", "Not ")) else text
+
+
+def comparison_sentences(model: TableModel, block: Block) -> list[tuple[str, bool]]:
+    """Say how a block's methods stand to the paper's numbers, and whether they are compared.
+
+    Methods of one sentence stand together.
+    """
+    found: dict[tuple[str, bool], list[str]] = {}
+    for method in block_methods(model, block):
+        said = comparison_sentence(model, method)
+        found.setdefault((said, method.comparable), []).append(method.title)
+    if block.method is not None or model.synthetic:
+        return [key for key in found if key[0]]
+    return [
+        (f"{', '.join(names)}: {_of_several(text)}", comparable)
+        for (text, comparable), names in found.items()
+        if text
+    ]
 
 
 SYNTHETIC_TEXT = (

@@ -45,6 +45,8 @@ _LATEX = {
     "≤": r"$\leq$",
     "→": r"$\rightarrow$",
     "†": r"\dag{}",
+    "‡": r"\ddag{}",
+    "∅": r"$\emptyset$",
 }
 _ACCENTS = {
     "\u0300": r"\`",

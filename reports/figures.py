@@ -1,7 +1,8 @@
-"""The noise-robustness curve: image AUROC solid, pixel AUROC dashed, a panel per dataset.
+"""The noise-robustness curve: a panel per dataset, a colour and marker per method.
 
-One style for all figures: Okabe and Ito's colour-blind-safe palette, a marker per method so that
-grey prints stay readable, no title inside the drawing. The same model gives the same bytes.
+Where a table has two quantities the first is solid, the second dashed. One style for all figures:
+colours that colour-blind readers tell apart, markers so that grey prints stay readable, no title
+inside the drawing. The same model gives the same bytes.
 """
 
 from __future__ import annotations
@@ -11,21 +12,28 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from ..tables.formatting import level
-from ..tables.model import Block, TableModel
-from ..tables.spec import METRICS, RowSpec
+from ..tables.model import TableModel
+from ..tables.quantities import title
+from .curves import Curve, Panel, panels
 from .escape import one_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe & Ito (2008) without yellow and black, which vanish on white and on dark pages.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-MARKERS = ("o", "s", "^", "D", "v", "P")
+# Okabe & Ito (2008) without yellow and black, which vanish on white and on dark pages; then four
+# of Tol's muted scheme (2021) that differ from them in lightness. Markers repeat no colour's shape.
+PALETTE = (
+    *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9"),
+    *("#E69F00", "#882255", "#999933", "#332288", "#AA7744"),
+)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h")
 DASHES: tuple[Any, ...] = ("solid", (0, (4, 2)), (0, (1, 1.5)), (0, (5, 2, 1, 2)))
 REPORTED = "#7F7F7F"
 INK = "#1b1c1d"
 GRID = "#c9cacb"
+_PANELS_PER_ROW = 3
+_HOLLOW = "hollow: as the paper reports"
 
 _STYLE = {
     "svg.hashsalt": "adrepro",
@@ -55,13 +63,18 @@ _METADATA: dict[str, dict[str, Any]] = {
 }
 
 
+def has_figure(model: TableModel) -> bool:
+    """Tell whether a table has a figure: its columns are noise levels."""
+    return bool(panels(model))
+
+
 def render_figure(model: TableModel, kind: str) -> bytes:
     """Draw the curve.
 
     Parameters
     ----------
     model
-        The table; rows named by ``layout.curve`` get a panel each.
+        A table over noise levels, see `has_figure`.
     kind
         ``"svg"``, ``"pdf"`` or ``"png"`` (200 dpi), on white.
 
@@ -80,8 +93,9 @@ def render_inline_svg(model: TableModel) -> str:
     for drawn, wanted in ((INK, "currentColor"), (GRID, "var(--rule)")):
         element = element.replace(drawn, wanted)
     # A name for those who do not see it; the numbers stand in the tables.
-    names = ", ".join(block.title for block in model.blocks)
-    label = _attribute(f"{_title_of_metrics(model)} over label noise for {names}")
+    names = ", ".join(method.title for method in model.methods)
+    metrics = " and ".join(title(name) for name in model.metrics)
+    label = _attribute(f"{metrics} over label noise for {names}")
     return element.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1).strip()
 
 
@@ -89,10 +103,6 @@ def _attribute(text: str) -> str:
     from markupsafe import escape
 
     return str(escape(one_line(text)))
-
-
-def _title_of_metrics(model: TableModel) -> str:
-    return " and ".join(METRICS[name] for name in model.target.layout.metrics)
 
 
 def _save(model: TableModel, kind: str, *, transparent: bool) -> bytes:
@@ -112,17 +122,48 @@ def _save(model: TableModel, kind: str, *, transparent: bool) -> bytes:
 def _draw(model: TableModel) -> Figure:
     from matplotlib.figure import Figure
 
-    rows = [row for row in model.target.layout.rows if row.id in model.target.layout.curve]
-    count = max(1, len(rows))
-    figure = Figure(figsize=(1.2 + 3.6 * count, 3.9), layout="constrained")
-    axes = figure.subplots(1, count, sharey=True, squeeze=False)[0]
+    shown = panels(model)
+    across = min(max(1, len(shown)), _PANELS_PER_ROW)
+    down = max(1, math.ceil(len(shown) / across))
+    per_method = model.target.layout.block_per_method
+    tall = 3.9 if per_method else 4.6
+    figure = Figure(figsize=(1.2 + 3.6 * across, tall + 2.7 * (down - 1)), layout="constrained")
+    axes = figure.subplots(down, across, sharey=True, squeeze=False)
     handles: dict[str, Any] = {}
-    drawn = [_panel(axis, model, row, handles) for axis, row in zip(axes, rows, strict=False)]
-    low, high = axes[0].get_ylim() if any(drawn) else (0, 100)
+    for axis, panel in zip(axes.flat, shown, strict=False):
+        _panel(axis, model, panel, handles)
+    for axis in list(axes.flat)[len(shown) :]:
+        axis.set_visible(False)
+    first = axes.flat[0]
+    drawn = any(not panel.empty or _any_reported(panel) for panel in shown)
+    low, high = first.get_ylim() if drawn else (0, 100)
     # A percentage has an end; the little above it is room for the markers that stand there.
-    axes[0].set_ylim(max(low, 0), min(high, 101))
-    for metric, dash in zip(model.target.layout.metrics, DASHES, strict=False):
-        handles[METRICS[metric]] = _proxy(color=INK, linestyle=dash)
+    first.set_ylim(max(low, 0), min(high, 101))
+    _legend(figure, model, handles)
+    for axis in axes[:, 0]:
+        axis.set_ylabel("Percent" if per_method else f"{_metric_names(model)} (%)")
+    if model.synthetic:
+        # A figure travels alone, so it says on its own face what it is.
+        figure.suptitle("Embedded synthetic data, no reproduction", fontsize=9.5, color="#B00020")
+    return figure
+
+
+def _any_reported(panel: Panel) -> bool:
+    return any(curve.reported for curve in (*panel.curves, *panel.paper))
+
+
+def _metric_names(model: TableModel) -> str:
+    names = " / ".join(title(name) for name in model.metrics)
+    return f"{names[:1].upper()}{names[1:]}"
+
+
+def _legend(figure: Figure, model: TableModel, handles: dict[str, Any]) -> None:
+    if len(model.metrics) > 1 or model.target.layout.block_per_method:
+        for metric, dash in zip(model.metrics, DASHES, strict=False):
+            handles[title(metric)] = _proxy(color=INK, linestyle=dash)
+    # What is hollow is explained once, after the methods.
+    if _HOLLOW in handles:
+        handles[_HOLLOW] = handles.pop(_HOLLOW)
     if handles:
         # A label that starts with an underscore would be left out of the legend.
         labels = [f" {name}" if name.startswith("_") else name for name in handles]
@@ -133,103 +174,80 @@ def _draw(model: TableModel) -> Figure:
             ncols=4 if len(labels) <= 4 else 3,
             frameon=False,
         )
-    axes[0].set_ylabel("Percent")
-    if model.synthetic:
-        # A figure travels alone, so it says on its own face what it is.
-        figure.suptitle("Embedded synthetic data, no reproduction", fontsize=9.5, color="#B00020")
-    return figure
 
 
-def _panel(axis: Axes, model: TableModel, row: RowSpec, handles: dict[str, Any]) -> bool:
-    """Draw one row; return whether there was anything to draw."""
-    axis.set_title(one_line(row.label), fontsize=9.5, loc="left", fontweight="bold")
+def _panel(axis: Axes, model: TableModel, panel: Panel, handles: dict[str, Any]) -> None:
+    axis.set_title(one_line(panel.title), fontsize=9.5, loc="left", fontweight="bold")
     axis.set_xlabel(model.level_title)
     axis.grid(axis="y")
     axis.set_axisbelow(True)
-    drawn = False
-    for index, block in enumerate(model.blocks):
-        drawn |= _curves(axis, model, block, row, index, handles)
-    if drawn and row.id in model.beside:
-        _reported(axis, model, row, handles)
+    for curve in panel.curves:
+        _achieved(axis, curve, handles)
+        _hollow(axis, model, curve, handles)
+    for curve in () if panel.empty else panel.paper:
+        _paper(axis, curve, handles)
     _levels(axis, model)
-    if not drawn:
+    if panel.empty:
         message = "nothing to draw:\nno complete result in this row"
         axis.text(0.5, 0.5, message, ha="center", va="center", transform=axis.transAxes)
-    return drawn
 
 
 def _levels(axis: Axes, model: TableModel) -> None:
     """Put a tick on every level of the run, and room around the outer ones for their markers."""
-    first, last = min(model.columns, default=0.0), max(model.columns, default=0.0)
+    levels = [line.at.noise or 0.0 for line in model.columns]
+    first, last = min(levels, default=0.0), max(levels, default=0.0)
     margin = 0.05 * (last - first) or 1.0
-    axis.set_xticks(list(model.columns), [level(column) for column in model.columns])
+    axis.set_xticks(levels, [level(noise) for noise in levels])
     axis.set_xlim(first - margin, last + margin)
 
 
-def _curves(
-    axis: Axes, model: TableModel, block: Block, row: RowSpec, index: int, handles: dict[str, Any]
-) -> bool:
-    look: dict[str, Any] = {"color": PALETTE[index % 6], "marker": MARKERS[index % 6]}
-    cells = next(r for r in block.rows if r.spec.id == row.id).cells
-    drawn = False
-    handles.setdefault(one_line(block.title), _proxy(**look))
-    for position, dash in zip(range(len(model.target.layout.metrics)), DASHES, strict=False):
-        # A gap stays a gap: a level without a result breaks the line.
-        means, sds = [], []
-        for cell in cells:
-            found = cell[position].outcome.estimate
-            means.append(100 * float(found.mean) if found else float("nan"))
-            sds.append(100 * (found.sd or 0.0) if found else float("nan"))
-        if all(map(math.isnan, means)):
-            continue
-        drawn = True
-        axis.plot(model.columns, means, linestyle=dash, **look)
-        low = [m - s for m, s in zip(means, sds, strict=True)]
-        high = [m + s for m, s in zip(means, sds, strict=True)]
-        axis.fill_between(model.columns, low, high, color=look["color"], alpha=0.18, linewidth=0)
-        _compared(axis, model, block, [cell[position] for cell in cells], look, handles)
-    return drawn
+def _look(curve: Curve) -> dict[str, Any]:
+    index = curve.color % len(PALETTE)
+    return {"color": PALETTE[index], "marker": MARKERS[index]}
 
 
-def _compared(
-    axis: Axes, model: TableModel, block: Block, entries: Any, look: Any, handles: dict[str, Any]
-) -> None:
-    """Hollow markers where the paper states a number of this very method."""
-    hollow = {**look, "linestyle": "none", "markerfacecolor": "none", "markersize": 8}
-    found = [
-        (column, float(entry.reported.value))
-        for column, entry in zip(model.columns, entries, strict=True)
-        if entry.reported is not None
-    ]
-    if found:
-        axis.plot(*zip(*found, strict=True), **hollow)
-        handles.setdefault(f"{one_line(block.title)}, as reported", _proxy(**hollow))
-
-
-def _reported(axis: Axes, model: TableModel, row: RowSpec, handles: dict[str, Any]) -> None:
-    if model.reported is None:
+def _achieved(axis: Axes, curve: Curve, handles: dict[str, Any]) -> None:
+    look = _look(curve)
+    handles.setdefault(one_line(curve.title), _proxy(**look))
+    # A gap stays a gap: a level without a result breaks the line.
+    levels, means, sds = [], [], []
+    for noise, entry in curve.entries:
+        found = entry.outcome.estimate
+        levels.append(noise)
+        means.append(100 * float(found.mean) if found else float("nan"))
+        sds.append(100 * (found.sd or 0.0) if found else float("nan"))
+    if all(map(math.isnan, means)):
         return
-    name = reported_name(model)
-    cells = next(r for r in model.reported.rows if r.spec.id == row.id).cells
+    axis.plot(levels, means, linestyle=DASHES[curve.dash % len(DASHES)], **look)
+    low = [m - s for m, s in zip(means, sds, strict=True)]
+    high = [m + s for m, s in zip(means, sds, strict=True)]
+    axis.fill_between(levels, low, high, color=look["color"], alpha=0.18, linewidth=0)
+
+
+def _hollow(axis: Axes, model: TableModel, curve: Curve, handles: dict[str, Any]) -> None:
+    """Hollow markers where the paper states a number of this very method."""
+    if not curve.reported:
+        return
+    look = _look(curve)
+    look |= {"linestyle": "none", "markerfacecolor": "none", "markersize": 8}
+    points = [(noise, float(number.value)) for noise, number in curve.reported]
+    if len(points) > 2:
+        # Two end points say nothing of the way between them.
+        axis.plot(*zip(*points, strict=True), color=look["color"], linestyle=DASHES[2], linewidth=1)
+    axis.plot(*zip(*points, strict=True), **look)
+    if model.target.layout.block_per_method:
+        handles.setdefault(f"{one_line(curve.title)}, as reported", _proxy(**look))
+    else:
+        look |= {"color": INK, "marker": "o"}
+        handles[_HOLLOW] = _proxy(**look)
+
+
+def _paper(axis: Axes, curve: Curve, handles: dict[str, Any]) -> None:
     look: dict[str, Any] = {"color": REPORTED, "marker": "x", "linewidth": 0.9, "alpha": 0.9}
-    for position, dash in zip(range(len(model.target.layout.metrics)), DASHES, strict=False):
-        points = [
-            (column, float(number.value))
-            for column, cell in zip(model.columns, cells, strict=True)
-            if (number := cell[position]) is not None
-        ]
-        if points:
-            axis.plot(*zip(*points, strict=True), linestyle=dash, **look)
-            handles.setdefault(one_line(name), _proxy(**look))
-
-
-def reported_name(model: TableModel) -> str:
-    """Name the paper's numbers where they stand beside achieved ones of possibly other methods."""
-    if model.reported is None:
-        return ""
-    own = next((b for b in model.blocks if b.method == model.reported.method), None)
-    aside = " (other method)" if own is None else " (other settings)" if own.departures else ""
-    return f"{model.reported.title}, as reported{aside}"
+    points = [(noise, float(number.value)) for noise, number in curve.reported]
+    if points:
+        axis.plot(*zip(*points, strict=True), linestyle=DASHES[curve.dash % len(DASHES)], **look)
+        handles.setdefault(one_line(curve.title), _proxy(**look))
 
 
 def _proxy(**look: Any) -> Any:

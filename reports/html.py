@@ -10,21 +10,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..tables.formatting import Mark
+from ..tables.formatting import Mark, level
 from ..tables.model import TableModel, reason
-from ..tables.spec import METRICS
-from . import cells, html_facts, notes
+from ..tables.quantities import title as quantity_title
+from . import cells, claims, html_facts, html_tables, notes
 from .context import ReportContext
-from .figures import render_inline_svg
+from .figures import has_figure, render_inline_svg
 from .html_cells import (
     HEAT,
-    achieved_parts,
-    number_part,
-    outcome_part,
     overview,
-    reported_parts,
-    row_style,
-    spread,
 )
 
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -58,51 +52,42 @@ def render_html(model: TableModel, context: ReportContext) -> str:
     )
     # Both are made by this project; text of others inside the drawing is escaped by its writer.
     css = Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8").strip())  # noqa: S704
-    svg = Markup(render_inline_svg(model) if model.blocks else "")  # noqa: S704
+    svg = Markup(render_inline_svg(model) if has_figure(model) else "")  # noqa: S704
     template = environment.get_template("report.html.j2")
     return template.render(css=css, svg=svg, **_page(model, context))
 
 
 def _page(model: TableModel, context: ReportContext) -> dict[str, Any]:
     target, layout = model.target, model.target.layout
-    paper = target.paper
-    blocks = [_block(model, block_index) for block_index in range(len(model.blocks))]
+    blocks = [html_tables.achieved(model, block, index) for index, block in enumerate(model.blocks)]
     failures = _failures(model)
-    reported = _reported(model)
-    made = f"adrepro {context.version}".strip()
-    title = f"{paper.short}, {target.title}" if paper else target.title
-    page = {
-        "title": f"{title} · {'synthetic data' if model.synthetic else 'results'}",
-        "over": f"{made} · {target.name}",
-        "heading": f"{target.title}: {paper.title}" if paper else target.title,
-        "authors": ", ".join(paper.authors) if paper else "",
-        "arxiv": (paper.arxiv or "") if paper else "",
-        "caption": target.caption,
-        "footer": f"Written by {made}. Numbers are rounded once, ties away from zero, and have "
-        "the same digits in every output of this report.",
-    }
+    reported = html_tables.reported(model)
+    said = _claims(model)
     environment = list(context.environment.items())
     training = html_facts.training(model)
+    made = environment or context.command
+    shows_overview = overview(model)
     return {
-        "page": page,
+        "page": _head(model, context),
         "synthetic_banner": cells.SYNTHETIC_TEXT if model.synthetic else "",
         "tiles": html_facts.tiles(model, context),
         "notes": model.notes,
-        "links": _links(reported, blocks, failures, training, environment or context.command),
-        "columns": [model.column_label(column) for column in model.columns],
+        "links": _links(
+            blocks, has_figure(model) or shows_overview, reported, said, failures, training, made
+        ),
+        "levels": html_facts.levels(model),
+        "level_title": model.level_title,
+        "category": layout.row_header if layout.block_per_method else "Category",
         "corner": layout.row_header,
-        "over": layout.column_header,
-        "under": layout.cell_header,
-        "overview": overview(model) if blocks else None,
+        "overview": shows_overview,
         "figure_caption": _figure_caption(model),
+        "claims": said,
         "reported": reported,
         "blocks": blocks,
         "scale": [{"style": f"h{i}", "text": text} for i, (_, text) in enumerate(HEAT)],
-        "marks": [{"symbol": mark.symbol, "meaning": mark.meaning} for mark in Mark],
+        "marks": [{"symbol": mark.symbol, "meaning": mark.meaning} for mark in _marks(model)],
         "dagger": notes.DAGGER_TITLE,
-        "bold": any(
-            p["bold"] for b in blocks for r in b["rows"] for c in r["cells"] for p in c["parts"]
-        ),
+        "bold": any(entry.best for block in model.blocks for entry in block.entries),
         "readings": target.readings,
         "failures": failures,
         "failures_count": f"{len(model.failures)} of {len(model.runs)} cells failed",
@@ -114,12 +99,42 @@ def _page(model: TableModel, context: ReportContext) -> dict[str, Any]:
     }
 
 
+def _head(model: TableModel, context: ReportContext) -> dict[str, str]:
+    target, paper = model.target, model.target.paper
+    made = f"adrepro {context.version}".strip()
+    title = f"{paper.short}, {target.title}" if paper else target.title
+    return {
+        "title": f"{title} · {'synthetic data' if model.synthetic else 'results'}",
+        "over": f"{made} · {target.name}",
+        "heading": f"{target.title}: {paper.title}" if paper else target.title,
+        "authors": ", ".join(paper.authors) if paper else "",
+        "arxiv": (paper.arxiv or "") if paper else "",
+        "caption": target.caption,
+        "footer": f"Written by {made}. Numbers are rounded once, ties away from zero, and have "
+        "the same digits in every output of this report.",
+    }
+
+
+def _marks(model: TableModel) -> list[Mark]:
+    """Return the marks to explain: the common ones always, the rare ones where they occur."""
+    rare = (Mark.SHARED, Mark.NOTHING_REMOVED)
+    used = cells.marks(model)
+    return [mark for mark in Mark if mark not in rare or mark in used]
+
+
 def _links(
-    reported: Any, blocks: Sequence[dict[str, Any]], failures: Any, training: Any, made: Any
+    blocks: Sequence[dict[str, Any]],
+    overviewed: Any,
+    reported: Any,
+    said: Any,
+    failures: Any,
+    training: Any,
+    made: Any,
 ) -> list[dict[str, str]]:
-    found = [("overview", "Overview")]
-    found += [("reported", f"{reported['title']}, as reported")] if reported else []
-    found += [(block["id"], block["title"]) for block in blocks]
+    found = [("overview", "Overview")] if overviewed or not blocks else []
+    found += [("claims", said["heading"])] if said else []
+    found += [("reported", reported["heading"])] if reported else []
+    found += [(block["id"], block["link"]) for block in blocks]
     found += [("reading", "How to read it")] if blocks else []
     found += [("failures", "Failures")] if failures else []
     found += [("provenance", "Data and provenance")] if training else []
@@ -128,93 +143,32 @@ def _links(
 
 
 def _figure_caption(model: TableModel) -> str:
-    names = [METRICS[name] for name in model.target.layout.metrics]
     kinds = ("solid", "dashed", "dotted", "dash-dotted")
-    lines = ", ".join(f"{n} {k}" for n, k in zip(names, kinds, strict=False))
+    named = zip(map(quantity_title, model.metrics), kinds, strict=False)
+    lines = ", ".join(f"{name} {kind}" for name, kind in named)
+    if len(model.metrics) == 1:
+        lines = quantity_title(model.metrics[0])
     text = f"{model.level_title}: {lines}; mean over seeds, band ± one standard deviation."
-    if model.reported is not None and model.beside:
-        text += f" Grey: {model.reported.title} as its paper reports it."
+    if model.beside and model.target.layout.block_per_method:
+        text += f" Grey: {model.reported[0].title} as its paper reports it."
+    elif model.beside:
+        text += (
+            " Hollow: as the paper reports it, joined by dots where it prints more than two levels."
+        )
     return text
 
 
-def _reported(model: TableModel) -> dict[str, Any] | None:
-    block = model.reported
-    if block is None or model.target.paper is None:
+def _claims(model: TableModel) -> dict[str, Any] | None:
+    said, lines = claims.claims(model), claims.winners(model)
+    if not said and not lines:
         return None
-    labels = {row.id: row.label for row in model.target.layout.rows}
     return {
-        "title": block.title,
-        "rows": [
-            {
-                "label": row.spec.label,
-                "style": row_style(model, index),
-                "cells": [reported_parts(model, cell) for cell in row.cells],
-            }
-            for index, row in enumerate(block.rows)
-        ],
-        "stated": [
-            {
-                "method": model.method_title(number.method),
-                "row": labels[number.row],
-                "metric": METRICS[number.metric],
-                "column": model.column_label(number.column),
-                "value": str(number.value),
-                "note": number.note,
-            }
-            for number in block.stated
-        ],
-        "notes": (*notes.table_notes(model), *model.target.paper.notes),
-    }
-
-
-def _block(model: TableModel, index: int) -> dict[str, Any]:
-    block = model.blocks[index]
-    tolerance = model.target.tolerance
-    pairs = [
-        {
-            "row": label,
-            "column": model.column_label(column),
-            "metric": METRICS[entry.metric],
-            "reported": number_part(entry.reported)["text"],
-            "note": entry.reported.note if entry.reported else "",
-            "off": entry.off_level,
-            "achieved": outcome_part(entry)["text"],
-            "difference": html_facts.difference(entry),
-        }
-        for label, column, entry in cells.compared(model, block.method)
-    ]
-    said = ""
-    if tolerance is not None:
-        said = f"Tolerance of the target: {tolerance.points:g} points; {tolerance.source}."
-    return {
-        "id": f"method-{index + 1}",
-        "title": block.title,
-        "made": html_facts.made_with(block),
-        "sentence": cells.comparison_sentence(model, block.method),
-        "comparable": block.comparable,
-        "caption": f"{block.title}, achieved. {model.target.caption}",
-        "rows": [
-            {
-                "label": row.spec.label,
-                "style": row_style(model, position),
-                "cells": [
-                    {
-                        "parts": achieved_parts(model, cell),
-                        "sd": spread(cell),
-                        "few": cells.seeds_note(cell),
-                        "off": cells.off_level(cell),
-                    }
-                    for cell in row.cells
-                ],
-            }
-            for position, row in enumerate(block.rows)
-        ],
-        "pairs": pairs,
-        "pair_notes": notes.compared_notes(model, block),
-        "reached": notes.reached_note(model, block),
-        "tolerance": said,
-        "facts": html_facts.method_facts(model, block),
-        "settings": html_facts.settings(block),
+        "heading": claims.heading(model),
+        "said": said,
+        "caption": claims.CAPTION,
+        "heads": claims.heads(model),
+        "lines": lines,
+        "nothing": claims.nothing(model),
     }
 
 
@@ -228,7 +182,7 @@ def _failures(model: TableModel) -> list[dict[str, str]]:
         {
             "method": model.method_title(method),
             "category": category,
-            "column": model.column_label(noise),
+            "column": f"{level(noise)}%",
             "seeds": ", ".join(map(str, seeds)),
             "reason": text,
         }

@@ -6,11 +6,16 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from ..tables.formatting import Mark, percent, percent_value, points
-from ..tables.model import Entry, TableModel
-from ..tables.spec import METRICS, MetricRef, ReportedNumber, parse_pattern
+from ..tables.formatting import Mark, percent_value, signed
+from ..tables.layout import Line
+from ..tables.model import Cell, Entry, TableModel
+from ..tables.outcome import EXTRAPOLATED_MEANING
+from ..tables.pattern import MetricRef, parse_pattern
+from ..tables.printed import ReportedCell
+from ..tables.quantities import QUANTITIES, Unit, title
+from ..tables.spec import ReportedNumber
 from . import cells
-from .figures import reported_name
+from .curves import reported_name
 
 # Lower bounds in percent with the text of the legend; below chance first, steps finer near 100.
 HEAT = (
@@ -36,21 +41,24 @@ def heat(value: Decimal) -> str:
 def outcome_part(entry: Entry, *, bold: bool = False) -> Part:
     """Return a number with its shade, or a mark with its meaning."""
     outcome = entry.outcome
-    if outcome.estimate is not None:
-        style = heat(percent_value(outcome.estimate.mean))
-        return {"kind": "number", "text": outcome.text(), "style": style, "bold": bold}
-    return _mark(outcome.mark or Mark.NOT_RUN, outcome.text(), outcome.detail)
+    found = outcome.estimate
+    if found is None:
+        return _mark(outcome.mark or Mark.NOT_RUN, outcome.text(), outcome.detail)
+    style = heat(percent_value(found.mean)) if found.unit is Unit.PERCENT else ""
+    said = f"{EXTRAPOLATED_MEANING} ({found.extrapolated})" if found.extrapolated else ""
+    part = {"kind": "number", "text": outcome.text(), "style": style, "bold": bold}
+    return part | {"title": said}
 
 
 def number_part(number: ReportedNumber | None) -> Part:
     """Return a reported number as printed, or the mark for none."""
     if number is None:
         return _mark(Mark.NOT_REPORTED, Mark.NOT_REPORTED.symbol)
-    style = heat(number.value)
+    percent = QUANTITIES[number.metric].unit is Unit.PERCENT
     return {
         "kind": "number",
         "text": str(number.value),
-        "style": style,
+        "style": heat(number.value) if percent else "",
         "bold": number.bold,
         "title": number.note,
     }
@@ -66,93 +74,116 @@ def _mark(mark: Mark, text: str, detail: str = "") -> Part:
     }
 
 
-def achieved_parts(model: TableModel, entries: Sequence[Entry]) -> list[Part]:
+def achieved_parts(cell: Cell) -> list[Part]:
     """Fill the cell pattern; entries that all bear the same mark show it once."""
-    texts = {entry.outcome.text() for entry in entries}
-    if all(entry.outcome.estimate is None for entry in entries) and len(texts) == 1:
-        return [outcome_part(entries[0])]
-    known = {entry.metric: entry for entry in entries}
-    return _fill(model, lambda name: outcome_part(known[name], bold=known[name].best))
+    texts = {entry.outcome.text() for entry in cell.entries}
+    if all(entry.outcome.estimate is None for entry in cell.entries) and len(texts) == 1:
+        return [outcome_part(cell.entries[0])]
+    known = {entry.metric: entry for entry in cell.entries}
+    return _fill(cell, lambda name: outcome_part(known[name], bold=known[name].best))
 
 
-def reported_parts(model: TableModel, numbers: Sequence[ReportedNumber | None]) -> list[Part]:
+def reported_parts(cell: ReportedCell) -> list[Part]:
     """Fill the cell pattern with printed numbers."""
-    if all(number is None for number in numbers):
+    if all(number is None for number in cell.numbers):
         return [number_part(None)]
-    known = {number.metric: number for number in numbers if number is not None}
-    return _fill(model, lambda name: number_part(known.get(name)))
+    known = {number.metric: number for number in cell.numbers if number is not None}
+    return _fill(cell, lambda name: number_part(known.get(name)))
 
 
-def _fill(model: TableModel, one: Callable[[str], Part]) -> list[Part]:
+def _fill(cell: Cell | ReportedCell, one: Callable[[str], Part]) -> list[Part]:
     return [
         one(part.name)
         if isinstance(part, MetricRef)
         else {"kind": "literal", "text": part, "style": "", "bold": False}
-        for part in parse_pattern(model.target.layout.cell)
+        for part in parse_pattern(cell.place.cell or "")
     ]
 
 
 def spread(entries: Sequence[Entry]) -> str:
     """Return the deviations of a cell in the order of its metrics, nothing if there are none."""
-    found = [e.outcome.estimate.sd if e.outcome.estimate else None for e in entries]
-    if all(sd is None for sd in found):
+    found = [e.outcome.estimate.sd_text if e.outcome.estimate else "" for e in entries]
+    if not any(found):
         return ""
-    return " / ".join(Mark.UNDEFINED.symbol if sd is None else percent(sd) for sd in found)
+    return " / ".join(text or Mark.UNDEFINED.symbol for text in found)
 
 
-def row_style(model: TableModel, index: int) -> str:
+def row_style(lines: Sequence[Line], index: int) -> str:
     """Return the style classes of a row: a rule where the group changes, weight for averages."""
-    rows = model.target.layout.rows
-    cut = index > 0 and rows[index].group != rows[index - 1].group
-    return " ".join(n for n, on in (("cut", cut), ("whole", rows[index].average_of)) if on)
+    cut = index > 0 and lines[index].group != lines[index - 1].group
+    return " ".join(n for n, on in (("cut", cut), ("whole", lines[index].at.average_of)) if on)
 
 
-def overview(model: TableModel) -> dict[str, Any]:
-    """Return each curve row at the first and the last level, and the change between them."""
-    first, last = model.columns[0], model.columns[-1]
-    heads = [model.column_label(first)]
-    if first != last:
-        heads += [model.column_label(last), "change"]
-    picked = [
-        i for i, r in enumerate(model.target.layout.rows) if r.id in model.target.layout.curve
-    ]
+def overview(model: TableModel) -> dict[str, Any] | None:
+    """Return the rows of the curve for all methods, where methods have blocks.
+
+    Over noise each row is shown at the first and the last level with the change between them, else
+    in all its columns.
+    """
+    if not model.target.layout.block_per_method or not model.curve or not model.blocks:
+        return None
+    picks = list(range(len(model.columns)))
+    heads = [column.label for column in model.columns]
+    changes = model.over_noise and len(picks) > 1
+    if changes:
+        picks = [0, len(model.columns) - 1]
+        heads = [*(heads[pick] for pick in picks), "change"]
+    drawn = [line.id for line in model.curve]
     lines = []
     for block in model.blocks:
-        for position, metric in enumerate(model.target.layout.metrics):
+        rows = [next(r for r in block.rows if r.spec.id == name) for name in drawn]
+        title_of = model.method_title(block.method or "")
+        for position in range(len(rows[0].cells[0].entries)):
             items: list[Part] = []
-            for index in picked:
-                row = block.rows[index].cells
-                ends = [row[0][position], row[-1][position]][: 2 if first != last else 1]
+            for row in rows:
+                ends = [row.cells[pick].entries[position] for pick in picks]
                 items += [outcome_part(e) | {"sd": spread([e]), "off": e.off_level} for e in ends]
-                if len(ends) == 2:
-                    items.append(_change(ends))
-            lines.append(_line(block.title, metric, items, position))
-    if model.reported is not None and set(model.beside) & set(model.target.layout.curve):
-        title = reported_name(model)
-        for position, metric in enumerate(model.target.layout.metrics):
-            items = []
-            for index in picked:
-                printed = model.reported.rows[index].cells
-                if model.reported.rows[index].spec.id not in model.beside:
-                    items += [_difference([])] * len(heads)
-                    continue
-                both = [printed[0][position], printed[-1][position]][: 2 if first != last else 1]
-                items += [number_part(number) | {"sd": "", "bold": False} for number in both]
-                if len(both) == 2:
-                    items.append(_reported_change(both))
-            lines.append(_line(title, metric, items, position))
+                items += [_change(ends)] if changes else []
+            metrics = dict.fromkeys(
+                title(row.cells[pick].entries[position].metric) for row in rows for pick in picks
+            )
+            lines.append(_line(title_of, " / ".join(metrics), items, position))
+    lines += _reported_lines(model, drawn, picks, changes=changes)
+    ends = "at the ends of the noise range, percent; the change is in percentage points of the "
     return {
-        "rows": [model.target.layout.rows[index].label for index in picked],
+        "rows": [line.label for line in model.curve],
         "heads": heads,
         "lines": lines,
-        "caption": f"{cells.metric_names(model)} at the ends of the noise range, percent; the "
-        "change is in percentage points of the digits shown.",
+        "caption": f"{cells.metric_names(model)} "
+        + (f"{ends}digits shown." if changes else f"({cells.units(model)})."),
     }
 
 
+def _reported_lines(
+    model: TableModel, drawn: Sequence[str], picks: Sequence[int], *, changes: bool
+) -> list[Part]:
+    """Return the paper's own lines beside the achieved ones, where they may stand there."""
+    if not model.reported or not set(model.beside) & set(drawn):
+        return []
+    block = model.reported[0]
+    rows = {row.spec.id: row for row in block.rows}
+    places = {column.id: position for position, column in enumerate(block.columns)}
+    lines = []
+    for position in range(len(block.rows[0].cells[0].numbers)):
+        items: list[Part] = []
+        for name in drawn:
+            if name not in model.beside:
+                items += [_difference([])] * (len(picks) + changes)
+                continue
+            ids = [model.columns[pick].id for pick in picks]
+            both = [
+                rows[name].cells[places[i]].numbers[position] if i in places else None for i in ids
+            ]
+            items += [number_part(number) | {"sd": "", "bold": False} for number in both]
+            items += [_reported_change(both)] if changes else []
+        metric = block.rows[0].cells[0].place.metrics[position]
+        lines.append(_line(reported_name(model), title(metric), items, position))
+    return lines
+
+
 def _line(method: str, metric: str, items: list[Part], position: int) -> Part:
-    title = method if position == 0 else ""
-    return {"method": title, "metric": METRICS[metric], "cells": items, "cut": position == 0}
+    shown = method if position == 0 else ""
+    return {"method": shown, "metric": metric, "cells": items, "cut": position == 0}
 
 
 def _change(ends: Sequence[Entry]) -> Part:
@@ -168,5 +199,5 @@ def _reported_change(ends: Sequence[ReportedNumber | None]) -> Part:
 def _difference(values: Sequence[Decimal]) -> Part:
     if len(values) < 2:
         return {"kind": "literal", "text": "", "style": "", "bold": False, "sd": ""}
-    text = points(values[1] - values[0])
+    text = signed(values[1] - values[0], Unit.PERCENT)
     return {"kind": "number", "text": text, "style": "", "bold": False, "sd": ""}

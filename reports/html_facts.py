@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import Any
 
-from ..tables.aggregate import Run, Status
-from ..tables.formatting import Mark, points
-from ..tables.model import Block, Entry, TableModel
+from ..tables.formatting import Mark, level
+from ..tables.model import MethodRuns, TableModel
+from ..tables.runs import Run, Status
 from .context import ReportContext
 
 
@@ -43,22 +43,22 @@ def _datasets(model: TableModel) -> list[str]:
 
 def distinct(model: TableModel, fact: str) -> list[str]:
     """Return the distinct values of a fact over all methods."""
-    return list(dict.fromkeys(v for block in model.blocks for v in block.facts[fact]))
+    return list(dict.fromkeys(v for method in model.methods for v in method.facts[fact]))
 
 
-def made_with(block: Block) -> str:
+def made_with(method: MethodRuns) -> str:
     """Return the line below a method's title: citation, backbone, image size, seeds."""
-    parts = [block.info.paper] if block.info and block.info.paper else []
-    parts.append(f"backbone {', '.join(block.facts['backbone']) or 'unknown'}")
-    if block.facts["image_size"]:
-        parts.append(f"{', '.join(block.facts['image_size'])} px")
-    parts.append(f"{block.seeds} seed{'s' if block.seeds != 1 else ''}")
+    parts = [method.info.paper] if method.info and method.info.paper else []
+    parts.append(f"backbone {', '.join(method.facts['backbone']) or 'unknown'}")
+    if method.facts["image_size"]:
+        parts.append(f"{', '.join(method.facts['image_size'])} px")
+    parts.append(f"{method.seeds} seed{'s' if method.seeds != 1 else ''}")
     return " · ".join(parts)
 
 
-def method_facts(model: TableModel, block: Block) -> list[dict[str, Any]]:
+def method_facts(model: TableModel, method: MethodRuns) -> list[dict[str, Any]]:
     """Return name and text pairs about one method; ``many`` holds a list instead of a text."""
-    info = block.info
+    info = method.info
     facts: list[dict[str, Any]] = []
 
     def add(name: str, text: str = "", many: Sequence[str] = ()) -> None:
@@ -69,13 +69,13 @@ def method_facts(model: TableModel, block: Block) -> list[dict[str, Any]]:
         own = [info.paper_backbone or "no backbone"]
         own += [f"{info.paper_image_size} px"] if info.paper_image_size else []
         add("In its own paper", ", ".join(own))
-    add("Weights", ", ".join(_short(text) for text in block.facts["weights"]))
+    add("Weights", ", ".join(_short(text) for text in method.facts["weights"]))
     if info is not None:
         add("Departs from its paper", many=info.departures)
         add("Settings not the paper's", many=info.overrides)
-    runs = [r for r in model.runs if r.method == block.method and r.status is Status.DONE]
+    runs = [r for r in model.runs if r.method == method.name and r.status is Status.DONE]
     add("Time", _timing(runs))
-    add("Device", ", ".join(block.facts["device"]))
+    add("Device", ", ".join(method.facts["device_name"] or method.facts["device"]))
     return facts
 
 
@@ -100,10 +100,10 @@ def _timing(runs: Iterable[Run]) -> str:
     return f"{', '.join(parts)} (medians; fit and scoring without shared frozen features{alone})"
 
 
-def settings(block: Block) -> list[tuple[str, str]]:
+def settings(method: MethodRuns) -> list[tuple[str, str]]:
     """Return name and value of each setting; text that is not a JSON object stands as it is."""
     pairs: dict[tuple[str, str], None] = {}
-    for text in block.facts["settings"]:
+    for text in method.facts["settings"]:
         try:
             document = json.loads(text)
         except json.JSONDecodeError:
@@ -115,27 +115,25 @@ def settings(block: Block) -> list[tuple[str, str]]:
     return list(pairs)
 
 
-def difference(entry: Entry) -> str:
-    """Return a difference in points, or nothing where the achieved set is incomplete."""
-    return "" if entry.difference is None else points(entry.difference)
-
-
 def training(model: TableModel) -> list[dict[str, Any]]:
     """Return per category how many images were trained on at each level, and the test set."""
     rows = []
-    for spec in model.target.layout.rows:
-        runs = [r for r in model.runs if (r.dataset, r.category) == (spec.dataset, spec.category)]
-        if not runs:
-            continue
+    for dataset, category, label in model.categories:
+        runs = [r for r in model.runs if (r.dataset, r.category) == (dataset, category)]
         cells = []
-        for column in model.columns:
-            here = [run for run in runs if run.noise == column]
-            cells.append({"taken": _counts(here), "effective": _effective(here, column)})
+        for noise in model.levels:
+            here = [run for run in runs if run.noise == noise]
+            cells.append({"taken": _counts(here), "effective": _effective(here, noise)})
         tests = dict.fromkeys(
             f"{_count(run, 'n_test_good')}+{_count(run, 'n_test_anomalous')}" for run in runs
         )
-        rows.append({"label": spec.label, "cells": cells, "test": " or ".join(tests)})
+        rows.append({"label": label, "cells": cells, "test": " or ".join(tests)})
     return rows
+
+
+def levels(model: TableModel) -> list[str]:
+    """Return the heads of the noise levels."""
+    return [f"{level(noise)}%" for noise in model.levels]
 
 
 def _counts(runs: Sequence[Run]) -> str:
@@ -148,22 +146,22 @@ def _count(run: Run, name: str) -> str:
     return "?" if value is None else str(int(value))
 
 
-def _effective(runs: Sequence[Run], column: float) -> str:
+def _effective(runs: Sequence[Run], noise: float) -> str:
     levels = {float(v) for r in runs if (v := r.facts.get("noise_effective")) is not None}
-    apart = sorted(value for value in levels if abs(value - column) > 0.05)
+    apart = sorted(value for value in levels if abs(value - noise) > 0.05)
     return ", ".join(f"{value:.1f}%" for value in apart)
 
 
 def keys(model: TableModel) -> list[dict[str, Any]]:
     """Return per method and category the shortened cell keys of each level."""
     found = []
-    for block in model.blocks:
+    for method in model.methods:
+        own = [run for run in model.runs if run.method == method.name]
         rows = []
-        for spec in model.target.layout.rows:
-            place = (block.method, spec.dataset, spec.category)
-            runs = [r for r in model.runs if (r.method, r.dataset, r.category) == place]
+        for dataset, category, label in model.categories:
+            runs = [r for r in own if (r.dataset, r.category) == (dataset, category)]
             if runs:
-                columns = [[r.key[:10] for r in runs if r.noise == c] for c in model.columns]
-                rows.append({"label": spec.label, "cells": columns})
-        found.append({"title": block.title, "rows": rows})
+                columns = [[r.key[:10] for r in runs if r.noise == x] for x in model.levels]
+                rows.append({"label": label, "cells": columns})
+        found.append({"title": method.title, "rows": rows})
     return found

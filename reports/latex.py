@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..tables.formatting import percent
+from ..tables.layout import Line
 from ..tables.model import Block, TableModel
-from ..tables.spec import METRICS
+from ..tables.outcome import EXTRAPOLATED, EXTRAPOLATED_MEANING
+from ..tables.quantities import title as quantity_title
 from . import cells, notes
 from .escape import latex
 
@@ -23,27 +24,31 @@ _STANDALONE = r"""\documentclass[10pt]{article}
 
 
 def render_latex(model: TableModel) -> str:
-    r"""Render tables for ``\input``: the paper's as reported, then one per method."""
+    r"""Render tables for ``\input``: the paper's as reported, then the achieved ones."""
     parts = []
-    if model.reported is not None and model.target.paper is not None:
+    for block in model.reported:
         rows = [
-            (
-                row.spec.label,
-                row.spec.group,
-                [cells.reported(model.target.layout.cell, c, _show) for c in row.cells],
-            )
-            for row in model.reported.rows
+            (row.spec.label, row.spec.group, [cells.reported(c, _show) for c in row.cells])
+            for row in block.rows
         ]
-        caption = f"{model.reported.title} as reported. {model.target.caption}"
-        caption = " ".join([caption, *(f"{n}." for n in notes.table_notes(model))])
-        parts.append(_table(model, rows, latex(caption), "reported"))
+        caption = f"{block.title} as reported. {model.target.caption}"
+        caption = " ".join([caption, *(f"{n}." for n in notes.table_notes(model, block))])
+        suffix = "-".join(p for p in ("reported", block.spec.id) if p)
+        suffix = "reported" if model.target.layout.block_per_method else suffix
+        parts.append(_table(model, block.columns, rows, latex(caption), suffix))
     for block in model.blocks:
-        parts.append(_table(model, _rows(model, block), _caption(model, block), block.method))
-        apart = _differences(model, block)
-        if apart:
-            caption = f"{block.title}, achieved minus reported, in percentage points."
-            caption = " ".join([caption, *(f"{n}." for n in notes.compared_notes(model, block))])
-            parts.append(_table(model, apart, latex(caption), f"{block.method}-difference"))
+        name = block.spec.id or "achieved"
+        parts.append(_table(model, model.columns, _rows(block), _caption(model, block), name))
+        apart = cells.differences_apart(model, block, _show)
+        if apart.rows:
+            unit = cells.difference_unit(model)
+            title = cells.block_title(model, block)
+            caption = f"{title} minus reported, in {unit}."
+            found = notes.compared_notes(model, block, model.columns)
+            caption = " ".join([caption, *(f"{n}." for n in found)])
+            parts.append(
+                _table(model, apart.columns, apart.rows, latex(caption), f"{name}-difference")
+            )
     return _HEAD + "\n".join(parts or ["% No results.\n"])
 
 
@@ -56,79 +61,76 @@ def render_standalone(model: TableModel) -> str:
     return f"{_STANDALONE}\\section*{{\\raggedright {latex(title)}}}\n{body}\\end{{document}}\n"
 
 
-def _rows(model: TableModel, block: Block) -> list[tuple[str, str, list[str]]]:
+def _rows(block: Block) -> list[tuple[str, str, list[str]]]:
     rows = []
     for row in block.rows:
         texts = []
-        for entries in row.cells:
-            text = cells.achieved(model.target.layout.cell, entries, _show)
-            text += _DAGGER if cells.off_level(entries) else ""
-            note = cells.seeds_note(entries)
+        for cell in row.cells:
+            text = cells.achieved(cell, _show)
+            text += _DAGGER if cells.off_level(cell) else ""
+            note = cells.seeds_note(cell)
             texts.append(f"{text}\\,{{\\tiny {latex(note)}}}" if note else text)
         rows.append((row.spec.label, row.spec.group, texts))
     return rows
-
-
-def _differences(model: TableModel, block: Block) -> list[tuple[str, str, list[str]]]:
-    """Lay out the rows that have a reported number anywhere."""
-    return [
-        (
-            row.spec.label,
-            row.spec.group,
-            [cells.differences(model.target.layout.cell, cell, _show) for cell in row.cells],
-        )
-        for row in block.rows
-        if any(entry.reported is not None for cell in row.cells for entry in cell)
-    ]
 
 
 def _caption(model: TableModel, block: Block) -> str:
     parts = []
     if model.synthetic:
         parts.append(r"\textbf{" + latex(cells.SYNTHETIC_BANNER) + "}")
-    parts.append(latex(f"{block.title}, achieved. {model.target.caption}"))
-    made = f"Backbone {', '.join(block.facts['backbone']) or 'none'}"
-    made += f", {', '.join(block.facts['image_size'])} px" if block.facts["image_size"] else ""
-    parts.append(latex(f"{made}; mean over {block.seeds} seed{'s' if block.seeds != 1 else ''}."))
-    spread = cells.largest_sd(model, block.method)
+    parts.append(latex(f"{cells.block_title(model, block)}. {model.target.caption}"))
+    parts += [latex(text) for text in _made(model, block)]
+    spread = cells.largest_sd(block)
     if spread:
-        largest = ", ".join(f"{percent(sd)} ({METRICS[name]})" for name, sd in spread.items())
+        largest = ", ".join(f"{sd} ({quantity_title(name)})" for name, sd in spread.items())
         parts.append(latex(f"Largest standard deviation over seeds: {largest}."))
-    if any(entry.best for row in block.rows for cell in row.cells for entry in cell):
+    if any(entry.best for entry in block.entries):
         parts.append("Bold: best method of that entry.")
     reached = notes.reached_note(model, block)
     if reached:
         parts.append(f"{_DAGGER} {latex(reached)}")
+    if any(e.outcome.estimate and e.outcome.estimate.extrapolated for e in block.entries):
+        parts.append(latex(f"{EXTRAPOLATED} {EXTRAPOLATED_MEANING}."))
     parts += [latex(model.few_seeds)] if model.few_seeds else []
-    sentence = cells.comparison_sentence(model, block.method)
-    return " ".join([*parts, latex(sentence)]).strip()
+    parts += [latex(text) for text, _ in cells.comparison_sentences(model, block)]
+    return " ".join(parts).strip()
+
+
+def _made(model: TableModel, block: Block) -> list[str]:
+    """Say what a table was made with, methods of the same facts together."""
+    found: dict[str, list[str]] = {}
+    for method in cells.block_methods(model, block):
+        made = f"Backbone {', '.join(method.facts['backbone']) or 'none'}"
+        sizes = method.facts["image_size"]
+        made += f", {', '.join(sizes)} px" if sizes else ""
+        made += f"; mean over {method.seeds} seed{'s' if method.seeds != 1 else ''}."
+        found.setdefault(made, []).append(method.title)
+    if block.method is not None or len(found) == 1:
+        return list(found)
+    return [f"{', '.join(names)}: {text}" for text, names in found.items()]
 
 
 def _table(
     model: TableModel,
+    columns: Sequence[Line],
     rows: Sequence[tuple[str, str, list[str]]],
     caption: str,
     suffix: str,
 ) -> str:
-    layout, count = model.target.layout, len(model.columns)
+    layout, count = model.target.layout, len(columns)
     label = "".join(
         c for c in f"{layout.label}-{suffix}" if c.isascii() and (c.isalnum() or c in ":-.")
     )
-    heads = " & ".join(latex(model.column_label(column)) for column in model.columns)
-    pattern = " & ".join([latex(layout.cell_header)] * count)
     lines = [
         r"\begin{table}[htbp]",
         r"\centering\small",
-        r"\setlength{\tabcolsep}{5pt}",
+        rf"\setlength{{\tabcolsep}}{{{5 if count < 8 else 3}pt}}",
         r"\setlength{\abovecaptionskip}{0pt}\setlength{\belowcaptionskip}{6pt}",
         rf"\caption{{{caption}}}",
         rf"\label{{{label}}}",
         rf"\begin{{tabular}}{{@{{}}l{'c' * count}@{{}}}}",
         r"\toprule",
-        rf"& \multicolumn{{{count}}}{{c}}{{{latex(layout.column_header)}}} \\",
-        rf"\cmidrule(l){{2-{count + 1}}}",
-        rf"{latex(layout.row_header)} & {heads} \\",
-        rf"& {pattern} \\",
+        *_heads(model, columns),
         r"\midrule",
     ]
     before = rows[0][1] if rows else ""
@@ -138,6 +140,27 @@ def _table(
             before = group
         lines.append(rf"{latex(name)} & {' & '.join(texts)} \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
+
+
+def _heads(model: TableModel, columns: Sequence[Line]) -> list[str]:
+    """Return the head rows: groups with rules below them, names, small print."""
+    layout = model.target.layout
+    lines = []
+    spans = cells.spans(columns, layout.column_header)
+    if any(text for text, _ in spans):
+        over = " & ".join(rf"\multicolumn{{{n}}}{{c}}{{{latex(text)}}}" for text, n in spans)
+        lines.append(rf"& {over} \\")
+        start, rules = 2, []
+        for text, n in spans:
+            rules += [rf"\cmidrule(l){{{start}-{start + n - 1}}}"] if text else []
+            start += n
+        lines.append("".join(rules))
+    heads = " & ".join(latex(column.label) for column in columns)
+    lines.append(rf"{latex(layout.row_header)} & {heads} \\")
+    under = cells.under(columns, layout.cell_header)
+    if under:
+        lines.append(rf"& {' & '.join(latex(text) for text in under)} \\")
+    return lines
 
 
 def _show(text: str, bold: bool) -> str:

@@ -10,15 +10,18 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ..tables.formatting import Mark, points
+from ..tables.layout import Line
 from ..tables.model import Block, TableModel, reason
-from . import cells, notes
+from ..tables.outcome import EXTRAPOLATED, EXTRAPOLATED_ASCII, EXTRAPOLATED_MEANING
+from . import cells, claims, notes
 from .escape import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 _MAX_FAILURES = 10
+# Quantities that the first line names one by one.
+_MAX_NAMED = 3
 
 
 def print_report(model: TableModel, console: Console) -> None:
@@ -35,29 +38,34 @@ def print_report(model: TableModel, console: Console) -> None:
     ascii_only = not console.encoding.lower().startswith("utf")
     target = model.target
     head = f"{target.paper.short}, {target.title}" if target.paper else target.title
-    _say(console, f"{head}: {cells.metric_names(model)}, percent", "bold", ascii_only)
+    what = f"{cells.metric_names(model)}, {cells.units(model)}"
+    what = what if len(model.metrics) <= _MAX_NAMED else target.caption
+    _say(console, f"{head}: {what}", "bold", ascii_only)
     if model.synthetic:
         _say(console, cells.SYNTHETIC_BANNER, "bold yellow", ascii_only)
     if not model.blocks:
         _say(console, "No results.", "yellow", ascii_only)
-    if model.reported is not None:
+    for block in model.reported:
         rows = [
             (
                 row.spec.label,
                 row.spec.group,
-                [cells.reported(target.layout.cell, c, _plain, ascii_only=True) for c in row.cells],
+                [cells.reported(c, _plain, ascii_only=True) for c in row.cells],
             )
-            for row in model.reported.rows
+            for row in block.rows
         ]
-        _tables(console, model, f"{model.reported.title}, as reported", rows, ascii_only)
-        for text in notes.table_notes(model):
+        _tables(console, model, block.columns, f"{block.title}, as reported", rows, ascii_only)
+        for text in notes.table_notes(model, block):
             _say(console, text, "dim", ascii_only)
     for block in model.blocks:
         _print_block(console, model, block, ascii_only)
+    _print_winners(console, model, ascii_only)
     _print_failures(console, model, ascii_only)
     for note in model.notes:
         _say(console, note, "yellow", ascii_only)
     _say(console, _legend(model, ascii_only), "dim", ascii_only)
+    for text in cells.extrapolated(model):
+        _say(console, f"  {text}", "dim", ascii_only)
 
 
 def _print_block(console: Console, model: TableModel, block: Block, ascii_only: bool) -> None:
@@ -65,52 +73,107 @@ def _print_block(console: Console, model: TableModel, block: Block, ascii_only: 
     dagger = notes.DAGGER_ASCII if ascii_only else notes.DAGGER
     for row in block.rows:
         texts = []
-        for entries in row.cells:
-            text = cells.achieved(model.target.layout.cell, entries, _plain, ascii_only=ascii_only)
-            text += dagger if cells.off_level(entries) else ""
-            note = cells.seeds_note(entries)
-            texts.append(f"{text}*" if note else text)
+        for cell in row.cells:
+            text = cells.achieved(cell, _plain, ascii_only=ascii_only)
+            text += dagger if cells.off_level(cell) else ""
+            texts.append(f"{text}*" if cells.seeds_note(cell) else text)
         rows.append((row.spec.label, row.spec.group, texts))
-    seeds = f"{block.seeds} seed{'s' if block.seeds != 1 else ''}"
-    made = ", ".join(block.facts["backbone"]) or "no backbone"
-    _tables(console, model, f"{block.title}, achieved ({made}, {seeds})", rows, ascii_only)
+    title = f"{cells.block_title(model, block)} ({_made(model, block)})"
+    _tables(console, model, model.columns, title, rows, ascii_only)
     reached = notes.reached_note(model, block, ascii_only=ascii_only)
     _say(console, f"{dagger}: {reached}" if reached else "", "dim", ascii_only)
-    _say(console, cells.comparison_sentence(model, block.method), "dim", ascii_only)
-    for label, column, entry in cells.compared(model, block.method):
+    for text, _ in cells.comparison_sentences(model, block):
+        _say(console, text, "dim", ascii_only)
+    if block.method is None:
+        apart = cells.differences_apart(model, block, _plain)
+        title = f"Achieved minus reported ({cells.difference_unit(model)})"
+        _tables(console, model, apart.columns, title, apart.rows, ascii_only)
+    else:
+        _print_pairs(console, model, block, ascii_only)
+    for text in notes.compared_notes(model, block, model.columns):
+        _say(console, f"  {text}", "dim", ascii_only)
+
+
+def _print_pairs(console: Console, model: TableModel, block: Block, ascii_only: bool) -> None:
+    dagger = notes.DAGGER_ASCII if ascii_only else notes.DAGGER
+    points = " points" if cells.difference_unit(model) == "percentage points" else ""
+    for label, column, entry in cells.compared(block, model.columns):
         if entry.difference is not None:
             mark = dagger if entry.off_level else ""
             text = (
-                f"  {label}, {model.column_label(column)}: {entry.outcome.text()}{mark} achieved, "
+                f"  {label}, {column}: {entry.outcome.text(ascii_only=ascii_only)}{mark} achieved, "
                 f"{entry.reported.value if entry.reported else ''} reported, "
-                f"{points(entry.difference)} points"
+                f"{cells.difference(entry)}{points}"
             )
             _say(console, text, "", ascii_only)
-    for text in notes.compared_notes(model, block):
-        _say(console, f"  {text}", "dim", ascii_only)
+
+
+def _made(model: TableModel, block: Block) -> str:
+    methods = cells.block_methods(model, block)
+    counts = sorted({method.seeds for method in methods})
+    seeds = "/".join(map(str, counts)) + f" seed{'s' if counts != [1] else ''}"
+    if block.method is None:
+        return f"{len(methods)} method{'s' if len(methods) != 1 else ''}, {seeds}"
+    return f"{', '.join(methods[0].facts['backbone']) or 'no backbone'}, {seeds}"
+
+
+def _print_winners(console: Console, model: TableModel, ascii_only: bool) -> None:
+    """Say in a line per dataset and level which method wins."""
+    lines = claims.winners(model)
+    if not lines:
+        return
+    own = model.method_title(model.target.reported_method or "")
+    _say(console, "Best mean image AUROC over all categories", "bold", ascii_only)
+    for line in lines:
+        aside = f"; incomplete: {line.aside}" if line.aside else ""
+        value = f" {line.value}" if line.value else ""
+        text = f"  {line.dataset} {line.noise}: {line.methods}{value}; {own}: {line.rank}{aside}"
+        _say(console, text, "", ascii_only)
 
 
 def _tables(
     console: Console,
     model: TableModel,
+    columns: Sequence[Line],
     title: str,
     rows: Sequence[tuple[str, str, list[str]]],
     ascii_only: bool,
 ) -> None:
-    """Print rows as one table, or as several when the columns do not fit side by side."""
-    if not rows:
-        return
+    """Print rows as a table per group of columns; wider ones as several tables."""
+    start = 0
+    for group, count in cells.spans(columns, "") if rows else ():
+        part = range(start, start + count)
+        heading = f"{title}: {group}" if group else title
+        _table(
+            console,
+            model,
+            [columns[i] for i in part],
+            heading,
+            [(name, cut, [texts[i] for i in part]) for name, cut, texts in rows],
+            ascii_only,
+        )
+        start += count
+
+
+def _table(
+    console: Console,
+    model: TableModel,
+    columns: Sequence[Line],
+    title: str,
+    rows: Sequence[tuple[str, str, list[str]]],
+    ascii_only: bool,
+) -> None:
     names = [_encode(label, ascii_only) for label, _, _ in rows]
     words = [len(word) for name in names for word in name.split()]
     label_width = max([*words, 5])
-    wide = max((len(text) for _, _, texts in rows for text in texts), default=1) + 1
+    shown = [text for _, _, texts in rows for text in texts]
+    wide = max((len(text) for text in [*shown, *(column.label for column in columns)]), default=1)
+    wide += 1
     # On a very narrow terminal names are folded, numbers never.
     label_width = min(label_width, max(1, console.width - wide))
     fit = max(1, (console.width - label_width) // wide)
-    for start in range(0, len(model.columns), fit):
+    for start in range(0, len(columns), fit):
         table = Table(
-            title=Text(_encode(title, ascii_only), style="bold") if start == 0 else None,
-            title_justify="left",
             box=ASCII if ascii_only else SIMPLE_HEAD,
             padding=(0, 0),
             pad_edge=False,
@@ -118,15 +181,18 @@ def _tables(
         )
         head = Text(_encode(model.target.layout.row_header, ascii_only))
         table.add_column(head, min_width=label_width, overflow="fold")
-        for position, column in list(enumerate(model.columns))[start : start + fit]:
-            head = Text(_encode(model.column_label(column), ascii_only))
+        for position, column in list(enumerate(columns))[start : start + fit]:
+            head = Text(_encode(column.label, ascii_only))
             width = max(len(texts[position]) for _, _, texts in rows)
             table.add_column(head, justify="right", no_wrap=True, min_width=width)
         for index, (name, (_, group, texts)) in enumerate(zip(names, rows, strict=True)):
             last = index + 1 < len(rows) and rows[index + 1][1] != group
             row = [Text(_encode(text, ascii_only)) for text in texts[start : start + fit]]
             table.add_row(Text(name), *row, end_section=last)
-        console.print(Padding(table, (1, 0, 0, 0)))
+        if start == 0:
+            console.print()
+            _say(console, title, "bold", ascii_only)
+        console.print(Padding(table, (0 if start == 0 else 1, 0, 0, 0)))
 
 
 def _print_failures(console: Console, model: TableModel, ascii_only: bool) -> None:
@@ -138,15 +204,15 @@ def _print_failures(console: Console, model: TableModel, ascii_only: bool) -> No
 
 
 def _legend(model: TableModel, ascii_only: bool) -> str:
-    entries = [e for b in model.blocks for row in b.rows for cell in row.cells for e in cell]
-    used = {entry.outcome.mark for entry in entries}
     texts = [
         f"{mark.ascii if ascii_only else mark.symbol}: {mark.meaning}"
-        for mark in Mark
-        if mark in used
+        for mark in cells.marks(model)
     ]
-    if cells.seeds_note(entries):
+    if any(cells.seeds_note(cell) for b in model.blocks for cell in cells.all_cells(b)):
         texts.append("*: mean over fewer seeds than planned")
+    if cells.extrapolated(model):
+        sign = EXTRAPOLATED_ASCII if ascii_only else EXTRAPOLATED
+        texts.append(f"{sign}: {EXTRAPOLATED_MEANING}")
     return "; ".join(texts)
 
 

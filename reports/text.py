@@ -6,27 +6,29 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
-from ..tables.formatting import percent, points
-from ..tables.model import Block, BlockRow, Entry, TableModel, reason
-from ..tables.spec import METRICS
-from . import cells, notes
+from ..tables.layout import Line
+from ..tables.model import Block, BlockRow, Cell, Entry, TableModel, reason
+from ..tables.outcome import EXTRAPOLATED, EXTRAPOLATED_MEANING
+from ..tables.quantities import QUANTITIES, title
+from . import cells, claims, notes
 from .context import ReportContext
 from .escape import csv_text, markdown
 
 CSV_COLUMNS = (
-    *("method", "row", "column", "metric", "shown", "mean", "sd", "sd_shown", "n", "planned"),
-    *("mark", "detail", "reported", "reported_note", "difference", "synthetic"),
-    *("n_train", "n_train_noisy", "noise_effective"),
+    *("block", "method", "row", "column", "metric", "unit", "shown", "mean", "sd", "sd_shown"),
+    *("n", "planned", "mark", "detail", "extrapolated", "reported", "reported_note"),
+    *("difference", "synthetic", "n_train", "n_train_noisy", "noise_effective"),
 )
 
 
 def render_csv(model: TableModel) -> str:
-    """Render a line per method, row, column and metric.
+    """Render a line per block, row, column and quantity.
 
-    ``shown`` and ``sd_shown`` are percent with the digits of every other output; ``mean`` and
-    ``sd`` are fractions with full precision; ``reported`` is percent as printed, only where it may
-    be compared, with the note of the paper's file; ``difference`` is in percentage points. The last
-    three columns are means over seeds, empty for averages over categories.
+    ``shown`` and ``sd_shown`` have the unit and the digits of every other output; ``mean`` and
+    ``sd`` have full precision and are fractions where the unit is percent; ``reported`` is as
+    printed, only where it may be compared, with the note of the paper's file; ``difference`` is in
+    the unit (points for percent). The last three columns are means over seeds, empty for averages
+    over categories.
     """
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
@@ -34,42 +36,47 @@ def render_csv(model: TableModel) -> str:
     for block in model.blocks:
         for row in block.rows:
             for column, cell in zip(model.columns, row.cells, strict=True):
-                for entry in cell:
-                    writer.writerow(_csv_row(model, block, row, column, entry))
+                for entry in cell.entries:
+                    writer.writerow(_csv_row(model, block, row, column, cell, entry))
     return out.getvalue()
 
 
 def _csv_row(
-    model: TableModel, block: Block, row: BlockRow, column: float, entry: Entry
+    model: TableModel, block: Block, row: BlockRow, column: Line, cell: Cell, entry: Entry
 ) -> list[str]:
     found, mark = entry.outcome.estimate, entry.outcome.mark
     sd = found.sd if found else None
+    ran = [method for method in model.methods if method.name == entry.method]
+    planned = ran[0].seeds if ran else found.planned if found else 0
     return [
-        csv_text(block.method),
+        csv_text(block.spec.id),
+        csv_text(entry.method),
         csv_text(row.spec.id),
-        f"{column:g}",
+        csv_text(column.id),
         entry.metric,
-        percent(found.mean) if found else "",
+        QUANTITIES[entry.metric].unit.value,
+        found.text if found else "",
         repr(float(found.mean)) if found else "",
         "" if sd is None else repr(sd),
-        "" if sd is None else percent(sd),
+        found.sd_text if found else "",
         str(found.n) if found else "0",
-        str(block.seeds),
+        str(planned),
         mark.name.lower() if mark else "",
         csv_text(entry.outcome.detail),
+        csv_text(found.extrapolated) if found else "",
         str(entry.reported.value) if entry.reported else "",
         csv_text(entry.reported.note) if entry.reported else "",
-        "" if entry.difference is None else points(entry.difference),
+        cells.difference(entry),
         "yes" if model.synthetic else "no",
-        *_csv_training(row, entry),
+        *_csv_training(cell, entry),
     ]
 
 
-def _csv_training(row: BlockRow, entry: Entry) -> list[str]:
+def _csv_training(cell: Cell, entry: Entry) -> list[str]:
     made = entry.training
     values = (made.n_train, made.n_train_noisy, made.noise_effective)
     # Categories may differ in size: a mean over them would look like a count of images.
-    whole = row.spec.average_of is not None
+    whole = cell.place.average_of is not None
     return ["" if whole or value is None else f"{float(value):.6g}" for value in values]
 
 
@@ -83,17 +90,16 @@ def render_markdown(model: TableModel, context: ReportContext) -> str:
     parts.append(markdown(target.caption))
     if not model.blocks:
         parts.append("No results.")
-    else:
-        parts.append("## Summary")
-        parts.append(_summary(model))
-    if model.reported is not None:
-        parts.append(f"## {markdown(model.reported.title)}, as reported")
+    elif model.target.layout.block_per_method:
+        parts += ["## Summary", _summary(model)]
+    parts += _claims(model)
+    for block in model.reported:
+        parts.append(f"## {markdown(block.title)}, as reported")
         rows = [
-            (row.spec.label, [cells.reported(target.layout.cell, c, _show) for c in row.cells])
-            for row in model.reported.rows
+            (row.spec.label, [cells.reported(c, _show) for c in row.cells]) for row in block.rows
         ]
-        parts.append(_grid(model, rows))
-        parts += [markdown(text) for text in notes.table_notes(model)]
+        parts.append(_grid(model, block.columns, rows))
+        parts += [markdown(text) for text in notes.table_notes(model, block)]
     for block in model.blocks:
         parts += _block(model, block)
     if model.failures:
@@ -115,78 +121,122 @@ def _block(model: TableModel, block: Block) -> list[str]:
     rows = []
     for row in block.rows:
         texts = []
-        for entries in row.cells:
-            text = cells.achieved(model.target.layout.cell, entries, _show)
-            text += notes.DAGGER if cells.off_level(entries) else ""
-            note = cells.seeds_note(entries)
+        for cell in row.cells:
+            text = cells.achieved(cell, _show)
+            text += notes.DAGGER if cells.off_level(cell) else ""
+            note = cells.seeds_note(cell)
             texts.append(f"{text} ({note})" if note else text)
         rows.append((row.spec.label, texts))
-    made = [
-        f"backbone {', '.join(block.facts['backbone']) or 'none'}",
-        f"{', '.join(block.facts['image_size'])} px",
-        f"noise protocol {', '.join(block.facts['protocol'])}",
-        f"{block.seeds} seed{'s' if block.seeds != 1 else ''}",
-    ]
-    spread = cells.largest_sd(model, block.method)
-    if spread:
-        largest = ", ".join(f"{percent(sd)} ({METRICS[name]})" for name, sd in spread.items())
-        made.append(f"largest standard deviation over seeds {largest}")
     reached = notes.reached_note(model, block)
     parts = [
-        f"## {markdown(block.title)}, achieved",
-        _grid(model, rows),
+        f"## {markdown(cells.block_title(model, block))}",
+        _grid(model, model.columns, rows),
         f"{notes.DAGGER} {markdown(reached)}" if reached else "",
-        markdown("; ".join(made) + "."),
-        markdown(cells.comparison_sentence(model, block.method)),
+        *(markdown(text) for text in _legend(model, block)),
+        markdown(_made(model, block)),
+        *(markdown(text) for text, _ in cells.comparison_sentences(model, block)),
     ]
-    pairs = cells.compared(model, block.method)
-    if pairs:
-        head = ("Row", "Level", "Metric", "Reported", "Achieved", "Difference (points)")
+    pairs = cells.compared(block, model.columns)
+    if pairs and block.method is None:
+        apart = cells.differences_apart(model, block, _show)
+        parts.append(f"Achieved minus reported, in {cells.difference_unit(model)}:")
+        parts.append(_grid(model, apart.columns, [(name, texts) for name, _, texts in apart.rows]))
+        parts += [markdown(text) for text in notes.compared_notes(model, block, model.columns)]
+    elif pairs:
+        unit = cells.difference_unit(model).removeprefix("percentage ")
+        head = ("Row", "Column", "Quantity", "Reported", "Achieved", f"Difference ({unit})")
         lines = [
             [
                 markdown(label),
-                markdown(model.column_label(column)),
-                METRICS[entry.metric],
+                markdown(column),
+                title(entry.metric),
                 str(entry.reported.value) if entry.reported else "",
                 _show(entry.outcome.text(), False) + _dagger(entry),
-                "" if entry.difference is None else points(entry.difference),
+                cells.difference(entry),
             ]
             for label, column, entry in pairs
         ]
         parts.append(_pipe(head, lines, texts=3))
-        parts += [markdown(text) for text in notes.compared_notes(model, block)]
+        parts += [markdown(text) for text in notes.compared_notes(model, block, model.columns)]
+    return parts
+
+
+def _made(model: TableModel, block: Block) -> str:
+    """Say what a table was made with; methods with the same facts share a sentence."""
+    found: dict[str, list[str]] = {}
+    for method in cells.block_methods(model, block):
+        parts = [
+            f"backbone {', '.join(method.facts['backbone']) or 'none'}",
+            f"{', '.join(method.facts['image_size'])} px",
+            f"noise protocol {', '.join(method.facts['protocol'])}",
+            f"{method.seeds} seed{'s' if method.seeds != 1 else ''}",
+        ]
+        found.setdefault("; ".join(parts), []).append(method.title)
+    spread = cells.largest_sd(block)
+    largest = ", ".join(f"{sd} ({title(name)})" for name, sd in spread.items())
+    said = f"; largest standard deviation over seeds {largest}" if spread else ""
+    if block.method is not None:
+        return f"{next(iter(found))}{said}." if found else ""
+    made = ". ".join(f"{', '.join(names)}: {text}" for text, names in found.items())
+    return f"{made}{said}." if made else ""
+
+
+def _legend(model: TableModel, block: Block) -> list[str]:
+    """Explain the marks that numbers bear and the words in their place."""
+    texts = [f"{EXTRAPOLATED} {EXTRAPOLATED_MEANING}"] if cells.extrapolated(model) else []
+    texts += [f"{text}." for text in cells.extrapolated(model)]
+    return [] if block is not model.blocks[0] else texts
+
+
+def _claims(model: TableModel) -> list[str]:
+    said, lines = claims.claims(model), claims.winners(model)
+    if not said and not lines:
+        return []
+    parts = [f"## {claims.heading(model)}"]
+    items = [f"- {markdown(claim.text)} ({markdown(claim.where)})" for claim in said]
+    parts += ["\n".join(items)] if items else []
+    parts += [claims.nothing(model)]
+    if lines:
+        head = [markdown(text) for text in claims.heads(model)]
+        texts = [(w.dataset, w.noise, w.methods, w.value, w.rank, w.aside) for w in lines]
+        cells_of = [[markdown(text) for text in line[: len(head)]] for line in texts]
+        parts += [markdown(claims.CAPTION), _pipe(head, cells_of, texts=3)]
     return parts
 
 
 def _summary(model: TableModel) -> str:
-    """Lay out the rows of the curve, a line per method and metric, with deviations."""
+    """Lay out the rows of the curve, a line per method and quantity, with deviations."""
+    drawn = {line.id for line in model.curve}
     lines = []
     for block in model.blocks:
         for row in block.rows:
-            if row.spec.id not in model.target.layout.curve:
+            if row.spec.id not in drawn:
                 continue
-            for position, metric in enumerate(model.target.layout.metrics):
-                texts = [_with_sd(cell[position]) for cell in row.cells]
-                head = [markdown(block.title), markdown(row.spec.label), METRICS[metric]]
-                lines.append([*head, *texts])
-    columns = [markdown(model.column_label(column)) for column in model.columns]
-    return _pipe(("Method", "Row", "Metric", *columns), lines, texts=3) if lines else ""
+            for position in range(max(len(cell.entries) for cell in row.cells)):
+                entries = [cell.entries[position] for cell in row.cells]
+                names = dict.fromkeys(title(entry.metric) for entry in entries)
+                head = [markdown(model.method_title(block.method or "")), markdown(row.spec.label)]
+                lines.append([*head, " / ".join(names), *map(_with_sd, entries)])
+    columns = [markdown(column.label) for column in model.columns]
+    return _pipe(("Method", "Row", "Quantity", *columns), lines, texts=3) if lines else ""
 
 
 def _with_sd(entry: Entry) -> str:
     found = entry.outcome.estimate
-    if found is None or found.sd is None:
-        return _show(entry.outcome.text(), False) + _dagger(entry)
-    return f"{percent(found.mean)} ± {percent(found.sd)}{_dagger(entry)}"
+    text = _show(entry.outcome.text(), False)
+    if found is not None and found.sd is not None:
+        text = f"{text} ± {found.sd_text}"
+    return text + _dagger(entry)
 
 
 def _dagger(entry: Entry) -> str:
     return notes.DAGGER if entry.off_level else ""
 
 
-def _grid(model: TableModel, rows: Iterable[tuple[str, list[str]]]) -> str:
+def _grid(model: TableModel, columns: Sequence[Line], rows: Iterable[tuple[str, list[str]]]) -> str:
     head = [markdown(model.target.layout.row_header)]
-    head += [markdown(model.column_label(column)) for column in model.columns]
+    # A pipe table has one head row: a column says its group itself.
+    head += [markdown(" ".join(t for t in (c.group, c.label) if t)) for c in columns]
     return _pipe(head, [[markdown(label), *texts] for label, texts in rows])
 
 

@@ -11,23 +11,28 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..datasets.errors import UsageError
-from .aggregate import Outcome, Run, read_runs, summarise, summarise_average
-from .beside import (
-    PAPER_PRESET,
-    few_seeds,
-    reported_block,
-    rows_beside,
-    run_differs,
-    training,
-)
-from .formatting import percent_value
-from .model import Block, BlockRow, Entry, MethodInfo, TableModel, Training
-from .spec import BoldRule, ReportedNumber, RowSpec, Target
+from .aggregate import summarise
+from .beside import PAPER_PRESET, departures, few_seeds, run_differs
+from .best import mark_best
+from .drawn import curve_rows, drawn_beside
+from .formatting import digits
+from .layout import ALL_ANOMALOUS, Arrangement, Line
+from .model import Block, BlockRow, Cell, Entry, MethodInfo, MethodRuns, TableModel
+from .outcome import Outcome
+from .printed import reported_blocks
+from .runs import Run, read_runs
+from .spec import ReportedNumber, Target
+from .split import split_averages
+from .standing import RANKED, standings
+from .training import training
+from .trivial import trivial_runs
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["PAPER_PRESET", "build_model"]
+
+_FACTS = ("backbone", "weights", "image_size", "protocol", "evaluation", "settings", "device")
 
 
 def build_model(
@@ -53,56 +58,73 @@ def build_model(
     Raises
     ------
     UsageError
-        See `aggregate.read_runs`; also a mixture of real and synthetic data.
+        See `runs.read_runs`; also a mixture of real and synthetic data.
     """
-    everything = read_runs(frame)
-    stand_ins = {d.synthetic: d.name for d in target.run.datasets if d.synthetic}
-    synthetic = _is_synthetic(everything, stand_ins)
-    if synthetic:
-        everything = tuple(
-            replace(r, dataset=stand_ins.get(r.dataset, r.dataset)) for r in everything
-        )
-    places = {(row.dataset, row.category) for row in target.layout.rows}
-    runs = tuple(
-        r for r in everything if (r.dataset, r.category) in places and r.noise in target.run.noise
-    )
+    everything, synthetic = _on_the_papers_data(target, read_runs(frame))
+    runs = _inside(target, everything)
     infos = {info.name: info for info in methods}
-    order = dict.fromkeys([*target.run.methods, *(run.method for run in runs)])
     present = {run.method for run in runs}
-    blocks = [
-        _block(
-            target,
-            name,
-            [r for r in runs if r.method == name],
-            infos.get(name),
-            preset=preset,
-            synthetic=synthetic,
-        )
-        for name in order
-        if name in present
-    ]
-    reported = None if synthetic else reported_block(target)
-    beside, undrawn = rows_beside(target, reported, blocks, preset)
-    few = few_seeds(target, reported, blocks, runs)
+    order = dict.fromkeys([*target.run.methods, *(run.method for run in runs)])
+    by_method = {name: [r for r in runs if r.method == name] for name in order if name in present}
+    known = tuple(
+        _method(target, name, own, infos.get(name), preset=preset, synthetic=synthetic)
+        for name, own in by_method.items()
+    )
+    filled = dict(by_method)
+    if any(line.at.method == ALL_ANOMALOUS for line in _lines(target)) and runs:
+        filled[ALL_ANOMALOUS] = list(trivial_runs(runs))
+    titles = {method.name: method.title for method in known}
+    grid = target.arranged(tuple(filled), titles)
+    blocks = _Filler(target, grid, filled, known).blocks() if runs else ()
+    layout, split = split_averages(target, runs, blocks)
+    if split:
+        grid = replace(target, layout=layout).arranged(tuple(filled), titles)
+        blocks = _Filler(target, grid, filled, known).blocks()
+    reported = () if synthetic else reported_blocks(target)
+    curve, instead = curve_rows(target, grid, blocks)
+    protocols = list(dict.fromkeys(p for m in known for p in m.facts["protocol"]))
+    differs = run_differs(target, protocols, preset)
+    beside, undrawn = drawn_beside(target, reported, blocks, curve, differs)
+    few = few_seeds(target, bool(reported) or any(m.comparable for m in known), known, runs)
     outside = _outside(len(runs), len(everything))
     return TableModel(
         target=target,
-        columns=target.run.noise,
-        blocks=_mark_best(target, blocks),
+        columns=grid.columns,
+        blocks=mark_best(target.layout.bold, blocks),
+        methods=known,
         reported=reported,
+        curve=curve,
         beside=beside,
+        standings=standings(target, by_method) if RANKED in grid.metrics else (),
         few_seeds=few,
         synthetic=synthetic,
         runs=runs,
-        notes=tuple(note for note in (outside, few, undrawn) if note),
+        notes=tuple(note for note in (outside, few, split, instead, undrawn) if note),
     )
 
 
-def _is_synthetic(runs: Sequence[Run], stand_ins: Mapping[str, str]) -> bool:
+def _on_the_papers_data(target: Target, runs: Sequence[Run]) -> tuple[tuple[Run, ...], bool]:
+    """Give synthetic stand-ins the names of the data they stand for; say whether there are any."""
+    stand_ins = {d.synthetic: d.name for d in target.run.datasets if d.synthetic}
     kinds = {run.synthetic or run.dataset in stand_ins for run in runs}
     if len(kinds) == 2:
         raise UsageError("results on real and on synthetic data in one frame: report them apart")
-    return True in kinds
+    if True not in kinds:
+        return tuple(runs), False
+    return tuple(replace(r, dataset=stand_ins.get(r.dataset, r.dataset)) for r in runs), True
+
+
+def _inside(target: Target, runs: Sequence[Run]) -> tuple[Run, ...]:
+    """Keep the runs that some cell of the table is made from."""
+    names = tuple(dict.fromkeys([*target.run.methods, *(run.method for run in runs)]))
+    wanted = {
+        (dataset, category, place.noise)
+        for place in dict.fromkeys(
+            replace(place, method=None, cell=None) for place in target.arranged(names).places
+        )
+        for dataset, category in target.run.categories(place)
+    }
+    return tuple(run for run in runs if (run.dataset, run.category, run.noise) in wanted)
 
 
 def _outside(inside: int, total: int) -> str:
@@ -111,79 +133,38 @@ def _outside(inside: int, total: int) -> str:
     return f"{total - inside} of {total} results lie outside this table's rows and columns."
 
 
-def _block(
+def _lines(target: Target) -> list[Line]:
+    layout = target.layout
+    parts = (layout.blocks, layout.rows, layout.columns)
+    return [line for lines in parts if not isinstance(lines, str) for line in lines]
+
+
+def _method(
     target: Target,
-    method: str,
+    name: str,
     runs: Sequence[Run],
     info: MethodInfo | None,
     *,
     preset: str,
     synthetic: bool,
-) -> Block:
+) -> MethodRuns:
     facts = _facts(runs)
-    numbers = {(n.row, n.column, n.metric): n for n in target.numbers if n.method == method}
-    departures = _departures(target, info, facts, preset, synthetic)
-    return Block(
-        method=method,
-        title=info.title if info else method,
+    counterpart = any(number.method == name for number in target.numbers)
+    found = departures(target, info, facts, preset, synthetic=synthetic)
+    return MethodRuns(
+        name=name,
+        title=info.title if info else name,
         info=info,
-        rows=_rows(target, runs, {} if departures else numbers),
         facts=facts,
         seeds=len({run.seed for run in runs}),
-        has_counterpart=bool(numbers),
-        departures=departures if numbers else (),
-    )
-
-
-def _rows(
-    target: Target, runs: Sequence[Run], numbers: Mapping[tuple, ReportedNumber]
-) -> tuple[BlockRow, ...]:
-    planned = len({run.seed for run in runs})
-    found: dict[tuple, list[Run]] = {}
-    for run in runs:
-        found.setdefault((run.dataset, run.category, run.noise), []).append(run)
-
-    def entries(row: RowSpec, column: float) -> tuple[Entry, ...]:
-        members = [found.get((m.dataset, m.category, column), []) for m in layout.members(row)]
-        trained = training([run for member in members for run in member])
-        return tuple(
-            _entry(
-                metric,
-                summarise_average(members, metric, planned)
-                if row.average_of is not None
-                else summarise(members[0], metric, planned),
-                numbers.get((row.id, column, metric)),
-                trained,
-            )
-            for metric in layout.metrics
-        )
-
-    layout = target.layout
-    return tuple(
-        BlockRow(spec=row, cells=tuple(entries(row, column) for column in target.run.noise))
-        for row in layout.rows
-    )
-
-
-def _entry(
-    metric: str, outcome: Outcome, number: ReportedNumber | None, trained: Training
-) -> Entry:
-    difference = None
-    if number is not None and outcome.estimate is not None and outcome.estimate.complete:
-        difference = percent_value(outcome.estimate.mean) - number.value
-    return Entry(
-        metric=metric,
-        outcome=outcome,
-        reported=number,
-        difference=difference,
-        training=trained,
+        has_counterpart=counterpart,
+        departures=found if counterpart else (),
     )
 
 
 def _facts(runs: Sequence[Run]) -> dict[str, tuple[str, ...]]:
-    names = ("backbone", "weights", "image_size", "protocol", "evaluation", "settings", "device")
     facts = {}
-    for name in names:
+    for name in (*_FACTS, "device_name"):
         values = [_plain(v) for run in runs if (v := run.facts.get(name)) is not None]
         facts[name] = tuple(dict.fromkeys(values))
     return facts
@@ -194,53 +175,70 @@ def _plain(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _departures(
-    target: Target,
-    info: MethodInfo | None,
-    facts: Mapping[str, tuple[str, ...]],
-    preset: str,
-    synthetic: bool,
-) -> tuple[str, ...]:
-    reasons = []
-    if synthetic:
-        reasons.append("embedded synthetic data")
-    reasons += run_differs(target, facts["protocol"], preset)
-    if info is None:
-        return (*reasons, "nothing is known about the method's own paper")
-    expected = info.paper_backbone or "none"
-    for backbone in facts["backbone"]:
-        if backbone != expected:
-            reasons.append(f"backbone {backbone} instead of {expected}")
-    size = target.run.image_size or info.paper_image_size
-    for given in facts["image_size"]:
-        if size is not None and given != str(size):
-            reasons.append(f"image size {given} instead of {size}")
-    wanted = target.run.evaluation
-    reasons += [f"evaluation {g} instead of {wanted}" for g in facts["evaluation"] if g != wanted]
-    return (*reasons, *info.overrides)
+class _Filler:
+    """Fills the cells of an arrangement."""
+
+    def __init__(
+        self,
+        target: Target,
+        grid: Arrangement,
+        runs: Mapping[str, Sequence[Run]],
+        methods: Sequence[MethodRuns],
+    ) -> None:
+        self.target, self.grid = target, grid
+        comparable = {method.name for method in methods if method.comparable}
+        self.numbers = {n.key: n for n in target.numbers if n.method in comparable}
+        self.planned = {name: len({run.seed for run in own}) for name, own in runs.items()}
+        self.found: dict[tuple, list[Run]] = {}
+        for own in runs.values():
+            for run in own:
+                place = (run.method, run.dataset, run.category, run.noise)
+                self.found.setdefault(place, []).append(run)
+
+    def blocks(self) -> tuple[Block, ...]:
+        return tuple(
+            Block(
+                spec=block,
+                rows=tuple(self._row(block, row) for row in self.grid.rows),
+                method=block.at.method if self.target.layout.block_per_method else None,
+            )
+            for block in self.grid.blocks
+        )
+
+    def _row(self, block: Line, row: Line) -> BlockRow:
+        return BlockRow(
+            spec=row, cells=tuple(self._cell(block, row, column) for column in self.grid.columns)
+        )
+
+    def _cell(self, block: Line, row: Line, column: Line) -> Cell:
+        place = self.grid.place(block, row, column)
+        method = place.method or ""
+        members = [
+            self.found.get((method, dataset, category, place.noise), [])
+            for dataset, category in self.target.run.categories(place)
+        ]
+        trained = training([run for member in members for run in member])
+        planned = self.planned.get(method, 0)
+        average = place.average_of is not None
+        entries = []
+        for name in place.metrics:
+            outcome = summarise(members, name, planned, average=average)
+            number = self.numbers.get((block.id, row.id, column.id, name))
+            entries.append(
+                Entry(
+                    method=method,
+                    metric=name,
+                    outcome=outcome,
+                    reported=number,
+                    difference=_difference(outcome, number),
+                    training=trained,
+                )
+            )
+        return Cell(place=place, entries=tuple(entries))
 
 
-def _mark_best(target: Target, blocks: Sequence[Block]) -> tuple[Block, ...]:
-    """Set the best method of each place in bold, where all methods are complete; ties share it."""
-    if target.layout.bold is not BoldRule.BEST_METHOD or len(blocks) < 2:
-        return tuple(blocks)
-
-    def mark(r: int, c: int, m: int, entry: Entry) -> Entry:
-        rivals = [block.rows[r].cells[c][m].outcome.estimate for block in blocks]
-        shown = [percent_value(e.mean) for e in rivals if e is not None and e.complete]
-        own = entry.outcome.estimate
-        if own is None or len(shown) < len(blocks):
-            return entry
-        return replace(entry, best=percent_value(own.mean) == max(shown))
-
-    marked = []
-    for block in blocks:
-        rows = []
-        for r, row in enumerate(block.rows):
-            cells = [
-                tuple(mark(r, c, m, entry) for m, entry in enumerate(cell))
-                for c, cell in enumerate(row.cells)
-            ]
-            rows.append(replace(row, cells=tuple(cells)))
-        marked.append(replace(block, rows=tuple(rows)))
-    return tuple(marked)
+def _difference(outcome: Outcome, number: ReportedNumber | None) -> Any:
+    found = outcome.estimate
+    if number is None or found is None or not found.complete:
+        return None
+    return digits(found.mean, found.unit) - number.value

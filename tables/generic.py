@@ -5,19 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from .aggregate import Run, read_runs
 from .formatting import level_title
-from .spec import (
-    METRICS,
-    BoldRule,
-    DatasetSpec,
-    Layout,
-    MetricRef,
-    RowSpec,
-    RunSpec,
-    Target,
-    parse_pattern,
-)
+from .layout import NOISE, BoldRule, Layout, Line, Place
+from .quantities import title as quantity_title
+from .runs import Run, read_runs
+from .spec import DatasetSpec, RunSpec, Target
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +29,7 @@ def generic_target(
     name, title
         Name (also of the files) and heading.
     cell
-        Cell pattern, see `spec.parse_pattern`.
+        Cell pattern, see `layout.parse_pattern`.
 
     Returns
     -------
@@ -47,14 +39,13 @@ def generic_target(
     Raises
     ------
     UsageError
-        See `aggregate.read_runs`.
+        See `runs.read_runs`.
     """
     runs = read_runs(frame)
     places = list(dict.fromkeys((run.dataset, run.category) for run in runs))
     datasets = list(dict.fromkeys(dataset for dataset, _ in places))
     first = runs[0] if runs else None
-    metrics = [part.name for part in parse_pattern(cell) if isinstance(part, MetricRef)]
-    names = " / ".join(METRICS[metric] for metric in metrics)
+    names = " / ".join(quantity_title(metric) for metric in Place(cell=cell).metrics)
     layout_rows = _rows(places, datasets)
     return Target(
         name=name,
@@ -74,10 +65,11 @@ def generic_target(
         layout=Layout(
             label=f"tab:{name}",
             rows=layout_rows,
+            columns=NOISE,
+            at=Place(cell=cell),
             row_header="Category",
             column_header=level_title(_protocols(runs)),
             column_label="{}%",
-            cell=cell,
             cell_header="I/P" if cell == _CELL else cell.replace("{", "").replace("}", ""),
             bold=BoldRule.BEST_METHOD,
             curve=_curve(layout_rows),
@@ -94,36 +86,33 @@ def _protocols(runs: Iterable[Run]) -> list[str]:
     return [str(run.facts["protocol"]) for run in runs if run.facts.get("protocol")]
 
 
-def _rows(places: list[tuple[str, str]], datasets: list[str]) -> tuple[RowSpec, ...]:
-    rows: list[RowSpec] = []
+def _rows(places: list[tuple[str, str]], datasets: list[str]) -> tuple[Line, ...]:
+    rows: list[Line] = []
     for dataset in datasets:
         categories = [category for own, category in places if own == dataset]
         for category in categories:
-            label = (
-                category if len(datasets) == 1 or category == dataset else f"{dataset} {category}"
-            )
+            alone = len(datasets) == 1 or category == dataset
             rows.append(
-                RowSpec(
+                Line(
                     id=f"{dataset}/{category}",
-                    label=label,
-                    dataset=dataset,
-                    category=category,
+                    label=category if alone else f"{dataset} {category}",
                     group=dataset,
+                    at=Place(dataset=dataset, category=category),
                 )
             )
         if len(categories) > 1:
             rows.append(
-                RowSpec(
+                Line(
                     id=f"{dataset}/",
                     label=f"{dataset} (average)",
-                    average_of=dataset,
                     group=f"{dataset} average",
+                    at=Place(average_of=dataset),
                 )
             )
     return tuple(rows)
 
 
-def _curve(rows: tuple[RowSpec, ...]) -> tuple[str, ...]:
+def _curve(rows: tuple[Line, ...]) -> tuple[str, ...]:
     """Draw averages, and datasets of a single category."""
-    averaged = {row.average_of for row in rows if row.average_of}
-    return tuple(row.id for row in rows if row.average_of or row.dataset not in averaged)
+    averaged = {row.at.average_of for row in rows if row.at.average_of}
+    return tuple(row.id for row in rows if row.at.average_of or row.at.dataset not in averaged)

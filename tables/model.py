@@ -11,9 +11,13 @@ from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 
-from .aggregate import Outcome, Run, Status
-from .formatting import level, level_title
-from .spec import ReportedNumber, RowSpec, Target
+from .formatting import level_title
+from .layout import Line, Place
+from .outcome import Outcome
+from .printed import ReportedBlock
+from .runs import Run, Status
+from .spec import ReportedNumber, Target
+from .standing import Standing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +69,13 @@ class Training:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One metric of one place: what was achieved and, where comparable, what was reported.
+    """One quantity of one place: what was achieved and, where comparable, what was reported.
 
-    ``difference`` is achieved minus reported in percentage points, of the digits shown.
+    ``difference`` is achieved minus reported in the unit of the quantity (percentage points for
+    percent), of the digits shown.
     """
 
+    method: str
     metric: str
     outcome: Outcome
     best: bool = False
@@ -84,23 +90,53 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BlockRow:
-    """A row of a method's table: its specification and per column the entries of the pattern."""
+class Cell:
+    """A cell of a table: its place and an entry for each quantity of its pattern."""
 
-    spec: RowSpec
-    cells: tuple[tuple[Entry, ...], ...]
+    place: Place
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockRow:
+    """A row of a block: its specification and a cell per column."""
+
+    spec: Line
+    cells: tuple[Cell, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """A method's table.
+    """One table: that of a method where methods have blocks, else of several methods.
 
     Attributes
     ----------
-    method, title, info
-        Name, printed name, and what is known about it (None if nothing was handed in).
+    spec
+        Its line; the id is the method's name where methods have blocks.
     rows
         From top to bottom.
+    method
+        Name of the method whose block it is; None where rows or columns name methods.
+    """
+
+    spec: Line
+    rows: tuple[BlockRow, ...]
+    method: str | None = None
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """All entries, in reading order."""
+        return tuple(e for row in self.rows for cell in row.cells for e in cell.entries)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodRuns:
+    """What is known about a method's runs in a table.
+
+    Attributes
+    ----------
+    name, title, info
+        Name, printed name, and what is known about it (None if nothing was handed in).
     facts
         Column of the frame → its distinct values over the method's runs, as texts.
     seeds
@@ -111,10 +147,9 @@ class Block:
         Why reported numbers are not set against these; empty if they may be.
     """
 
-    method: str
+    name: str
     title: str
     info: MethodInfo | None
-    rows: tuple[BlockRow, ...]
     facts: Mapping[str, tuple[str, ...]]
     seeds: int
     has_counterpart: bool
@@ -126,24 +161,6 @@ class Block:
         return self.has_counterpart and not self.departures
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportedRow:
-    """A row of the paper's own table; per column the printed numbers, None where there is none."""
-
-    spec: RowSpec
-    cells: tuple[tuple[ReportedNumber | None, ...], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportedBlock:
-    """The paper's table as printed, and the numbers of other methods that it states."""
-
-    method: str
-    title: str
-    rows: tuple[ReportedRow, ...]
-    stated: tuple[ReportedNumber, ...] = ()
-
-
 @dataclass(frozen=True, kw_only=True)
 class TableModel:
     """Everything a renderer needs.
@@ -153,13 +170,19 @@ class TableModel:
     target
         The published table or the generic grid.
     columns
-        Noise levels in percent.
+        Columns of every block.
     blocks
-        A table per method.
+        The tables.
+    methods
+        Methods with results, in order.
     reported
-        The paper's table; None where the data are synthetic or no paper is behind the target.
+        The paper's tables; empty where the data are synthetic or no paper is behind the target.
+    curve
+        Rows that the noise curve draws, a panel each; empty where blocks are the panels.
     beside
-        Ids of the curve rows whose reported numbers may be drawn beside the achieved ones.
+        Ids of the curve rows, or blocks, whose reported numbers may be drawn beside the achieved.
+    standings
+        Which method wins where, per dataset and level.
     few_seeds
         Sentence on fewer seeds than the paper's trials, also in ``notes``; else empty.
     synthetic
@@ -171,12 +194,15 @@ class TableModel:
     """
 
     target: Target
-    columns: tuple[float, ...]
+    columns: tuple[Line, ...]
     blocks: tuple[Block, ...]
-    reported: ReportedBlock | None
+    methods: tuple[MethodRuns, ...]
+    reported: tuple[ReportedBlock, ...]
     synthetic: bool
     runs: tuple[Run, ...]
+    curve: tuple[Line, ...] = ()
     beside: tuple[str, ...] = ()
+    standings: tuple[Standing, ...] = ()
     few_seeds: str = ""
     notes: tuple[str, ...] = field(default=())
 
@@ -192,17 +218,47 @@ class TableModel:
     @property
     def level_title(self) -> str:
         """What the levels of this run are, by its noise protocol: the title of their axis."""
-        return level_title(p for block in self.blocks for p in block.facts["protocol"])
+        return level_title(p for method in self.methods for p in method.facts["protocol"])
 
-    def column_label(self, column: float) -> str:
-        """Return the printed head of a column."""
-        return self.target.layout.column_label.format(level(column))
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """Noise levels of the table, in the order of the run."""
+        used = {run.noise for run in self.runs}
+        return tuple(noise for noise in self.target.run.noise if noise in used)
+
+    @property
+    def over_noise(self) -> bool:
+        """Whether the columns are noise levels."""
+        return bool(self.columns) and all(line.at.noise is not None for line in self.columns)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Quantities of the table, each once."""
+        cells = (cell for block in self.blocks for row in block.rows for cell in row.cells)
+        return tuple(dict.fromkeys(name for cell in cells for name in cell.place.metrics))
+
+    @property
+    def categories(self) -> tuple[tuple[str, str, str], ...]:
+        """Dataset, category and printed name of every category with a run."""
+        lines = (row.spec for block in self.blocks for row in block.rows)
+        labels = {(line.at.dataset, line.at.category): line.label for line in lines}
+        places = dict.fromkeys(
+            (data.name, category)
+            for data in self.target.run.datasets
+            for category in data.categories
+        )
+        used = {(run.dataset, run.category) for run in self.runs}
+        return tuple((*p, labels.get(p, p[1])) for p in places if p in used)
+
+    def method(self, name: str) -> MethodRuns:
+        """Return a method with results."""
+        return next(method for method in self.methods if method.name == name)
 
     def method_title(self, name: str) -> str:
         """Return a method's printed name: the run's, else the paper's, else the name itself."""
-        for block in self.blocks:
-            if block.method == name:
-                return block.title
+        for method in self.methods:
+            if method.name == name:
+                return method.title
         paper = self.target.paper
         return paper.methods.get(name, name) if paper else name
 

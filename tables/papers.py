@@ -8,24 +8,14 @@ a folder of papers, or one paper.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from ..datasets.errors import SpecError, UnknownNameError, UsageError
+from .layout_file import read_layout, read_run
 from .reported import read_numbers
 from .schema import PAPER, TARGET
-from .spec import (
-    DEFAULT_PAPER,
-    BoldRule,
-    DatasetSpec,
-    Layout,
-    Paper,
-    RowSpec,
-    RunSpec,
-    Target,
-    Tolerance,
-    parse_pattern,
-)
+from .spec import DEFAULT_PAPER, Claim, Paper, Target, Tolerance
 from .tomlcheck import Lines, nearest, read_toml
 
 __all__ = ["DEFAULT_PAPER", "list_targets", "load_target"]
@@ -72,20 +62,33 @@ def load_target(name: str, papers_dirs: Iterable[Path | str] = ()) -> Target:
     paper = _load_paper(path.parent)
     document = read_toml(path, TARGET)
     at = Lines(path)
-    run, layout = _run(document["run"]), _layout(document["layout"], at)
-    _check_rows(run, layout, at)
-    return Target(
+    run = read_run(document["run"], at)
+    layout = read_layout(document["layout"], run, at)
+    target = Target(
         name=full,
         title=document["title"],
         caption=document["caption"],
         run=run,
         layout=layout,
         paper=paper,
-        reported_method=document["reported_method"],
-        numbers=read_numbers(path, document["reported"], run, layout, at),
+        reported_method=document.get("reported_method"),
         tolerance=Tolerance(**document["tolerance"]) if "tolerance" in document else None,
         readings=tuple(document.get("readings", ())),
+        notes=tuple(document.get("notes", ())),
+        claims=_claims(document.get("claims", ()), paper, at),
     )
+    if "reported" not in document:
+        return target
+    return replace(target, numbers=read_numbers(path, document["reported"], target, at))
+
+
+def _claims(names: Iterable[str], paper: Paper, at: Lines) -> tuple[Claim, ...]:
+    """Look the claims of a target up in its paper, where each stands once."""
+    for name in names:
+        if name not in paper.claims:
+            hint = nearest(name, paper.claims) if paper.claims else "expected none"
+            raise at.error(f"'claims' names '{name}': {hint}", "claims")
+    return tuple(paper.claims[name] for name in names)
 
 
 def _find(papers_dirs: Iterable[Path | str]) -> dict[str, Path]:
@@ -134,80 +137,8 @@ def _load_paper(folder: Path) -> Paper:
         arxiv=document.get("arxiv"),
         notes=tuple(document.get("notes", ())),
         methods=dict(document.get("methods", {})),
+        claims={
+            item["id"]: Claim(text=item["text"], where=item["where"])
+            for item in document.get("claims", ())
+        },
     )
-
-
-def _run(table: Mapping[str, Any]) -> RunSpec:
-    datasets = tuple(
-        DatasetSpec(
-            name=item["name"],
-            categories=tuple(item["categories"]),
-            synthetic=item.get("synthetic"),
-        )
-        for item in table["datasets"]
-    )
-    return RunSpec(
-        datasets=datasets,
-        methods=tuple(table["methods"]),
-        noise=tuple(float(level) for level in table["noise"]),
-        seeds=table["seeds"],
-        protocol=table["protocol"],
-        evaluation=table["evaluation"],
-        image_size=table.get("image_size"),
-        paper_seeds=table["seeds"],
-    )
-
-
-def _layout(table: Mapping[str, Any], at: Lines) -> Layout:
-    try:
-        parse_pattern(table["cell"])
-    except ValueError as err:
-        raise at.error(f"'layout.cell': {err}", "layout", "cell") from err
-    if table["column_label"].count("{}") != 1 or table["column_label"].count("{") != 1:
-        message = f"'layout.column_label' is '{table['column_label']}', expected one {{}} in it"
-        raise at.error(message, "layout", "column_label")
-    return Layout(
-        label=table["label"],
-        rows=tuple(RowSpec(**row) for row in table["rows"]),
-        row_header=table["row_header"],
-        column_header=table["column_header"],
-        column_label=table["column_label"],
-        cell=table["cell"],
-        cell_header=table["cell_header"],
-        bold=BoldRule(table["bold"]),
-        curve=tuple(table.get("curve", ())),
-    )
-
-
-def _check_rows(run: RunSpec, layout: Layout, at: Lines) -> None:
-    """Refuse rows that no cell of the run can fill, and names that stand twice."""
-    for key, values in (("noise", run.noise), ("methods", run.methods)):
-        if len(set(values)) < len(values) or not values:
-            raise at.error(f"'run.{key}' is empty or holds a value twice", "run", key)
-    known = {data.name: data.categories for data in run.datasets}
-    if len(known) < len(run.datasets):
-        raise at.error("'run.datasets' holds a name twice", "run", "datasets")
-    seen: set[str] = set()
-    for index, row in enumerate(layout.rows):
-        where = ("layout", "rows", index)
-        if row.id in seen:
-            raise at.error(f"row id '{row.id}' stands twice", *where, "id")
-        seen.add(row.id)
-        own = row.dataset is not None and row.category is not None
-        if own == (row.average_of is not None) or (row.dataset is None) != (row.category is None):
-            message = f"row '{row.id}': expected dataset and category, or average_of"
-            raise at.error(message, *where)
-        dataset = row.average_of or row.dataset or ""
-        if dataset not in known:
-            key = "average_of" if row.average_of else "dataset"
-            hint = nearest(dataset, known)
-            raise at.error(f"row '{row.id}' names dataset '{dataset}': {hint}", *where, key)
-        if row.category is not None and row.category not in known[dataset]:
-            hint = nearest(row.category, known[dataset])
-            message = f"row '{row.id}' names category '{row.category}' of {dataset}: {hint}"
-            raise at.error(message, *where, "category")
-    for name in layout.curve:
-        if name not in seen:
-            raise at.error(
-                f"'layout.curve' names '{name}': {nearest(name, seen)}", "layout", "curve"
-            )

@@ -1,4 +1,8 @@
-"""Reported numbers, read from the CSV file of a target exactly as the paper prints them."""
+"""Reported numbers, read from the CSV file of a target exactly as the paper prints them.
+
+The columns are row, column, metric, value, bold and note; before them stands ``method`` where
+methods have blocks, or ``block`` where the layout has blocks of its own.
+"""
 
 from __future__ import annotations
 
@@ -10,26 +14,28 @@ from decimal import Decimal
 from pathlib import Path
 
 from ..datasets.errors import SpecError
-from .spec import Layout, ReportedNumber, RunSpec
+from .layout import ALL_ANOMALOUS, Arrangement, Line, Place
+from .quantities import QUANTITIES, Unit
+from .spec import ReportedNumber, Target
 from .tomlcheck import Lines, nearest, read_text
 
-_COLUMNS = ("method", "row", "column", "metric", "value", "bold", "note")
-_PRINTED = re.compile(r"[0-9]{1,3}(\.[0-9]{1,4})?")
+_COLUMNS = ("row", "column", "metric", "value", "bold", "note")
+_PRINTED = re.compile(r"[0-9]{1,4}(\.[0-9]{1,4})?")
 
 
 def read_numbers(
-    target: Path, name: str, run: RunSpec, layout: Layout, at: Lines
+    path_of_target: Path, name: str, target: Target, at: Lines
 ) -> tuple[ReportedNumber, ...]:
     """Read every reported number of a target, digits as printed.
 
     Parameters
     ----------
-    target
+    path_of_target
         The target's TOML file.
     name
-        The CSV file beside it, with the columns method, row, column, metric, value, bold, note.
-    run, layout
-        The target's, which rows, columns and metrics must agree with.
+        The CSV file beside it.
+    target
+        The target, with whose blocks, rows, columns and metrics the numbers must agree.
     at
         Lines of the TOML file.
 
@@ -37,57 +43,89 @@ def read_numbers(
     ------
     SpecError
         Missing file, wrong header, unknown name, a second number for one place, or a value that
-        is not a printed percentage; file:line.
+        is not a printed number; file:line.
     """
     if Path(name).name != name:
         message = f"'reported' is '{name}', expected the name of a file beside this one"
         raise at.error(message, "reported")
-    path = target.parent / name
+    path = path_of_target.parent / name
     if not path.is_file():
         raise at.error(f"'reported' names '{name}', which is not beside this file", "reported")
     reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
+    read = _Reader(path, target)
     numbers: dict[tuple, ReportedNumber] = {}
     try:
         head = next(reader, [])
-        if tuple(head) != _COLUMNS:
-            message = f"header is '{','.join(head)}', expected '{','.join(_COLUMNS)}'"
+        if tuple(head) != read.header:
+            message = f"header is '{','.join(head)}', expected '{','.join(read.header)}'"
             raise SpecError(path, 1, message)
         for fields in reader:
-            number = _number(fields, path, reader.line_num, run, layout)
-            key = (number.method, number.row, number.column, number.metric)
-            if key in numbers:
-                raise SpecError(
-                    path, reader.line_num, f"a second number for {', '.join(fields[:4])}"
-                )
-            numbers[key] = number
+            number = read.number(fields, reader.line_num)
+            if number.key in numbers:
+                place = ", ".join(fields[: len(read.header) - 3])
+                raise SpecError(path, reader.line_num, f"a second number for {place}")
+            numbers[number.key] = number
     except csv.Error as err:
         raise SpecError(path, reader.line_num, f"not valid CSV: {err}") from err
     return tuple(numbers.values())
 
 
-def _number(
-    fields: Sequence[str], path: Path, line: int, run: RunSpec, layout: Layout
-) -> ReportedNumber:
-    if len(fields) != len(_COLUMNS):
-        raise SpecError(path, line, f"{len(fields)} fields, expected {len(_COLUMNS)}")
-    method, row, column, metric, value, bold, note = fields
-    levels = {f"{level:g}": level for level in run.noise}
-    known = {"row": [r.id for r in layout.rows], "column": levels, "metric": layout.metrics}
-    for key, given in (("row", row), ("column", column), ("metric", metric)):
-        if given not in known[key]:
-            raise SpecError(path, line, f"unknown {key} '{given}': {nearest(given, known[key])}")
-    if not method:
-        raise SpecError(path, line, "no method: expected the name of the method reported")
-    if not _PRINTED.fullmatch(value) or Decimal(value) > 100:
-        raise SpecError(path, line, f"value '{value}', expected a percentage as printed, 0 to 100")
-    if bold not in ("", "yes"):
-        raise SpecError(path, line, f"bold is '{bold}', expected 'yes' or nothing")
-    return ReportedNumber(
-        method=method,
-        row=row,
-        column=levels[column],
-        metric=metric,
-        value=Decimal(value),
-        bold=bold == "yes",
-        note=note,
-    )
+class _Reader:
+    """Turns lines of one file into numbers, checked against the target's layout."""
+
+    def __init__(self, path: Path, target: Target) -> None:
+        self.path, self.layout = path, target.layout
+        first = "method" if self.layout.block_per_method else "block"
+        whole = not self.layout.blocks and not self.layout.block_per_method
+        self.header = _COLUMNS if whole else (first, *_COLUMNS)
+        methods = (*target.run.methods, ALL_ANOMALOUS)
+        self.grid: Arrangement = target.arranged(methods)
+
+    def number(self, fields: Sequence[str], line: int) -> ReportedNumber:
+        if len(fields) != len(self.header):
+            raise SpecError(self.path, line, f"{len(fields)} fields, expected {len(self.header)}")
+        given: dict[str, str] = dict(zip(self.header, fields, strict=True))
+        row = self._line("row", given["row"], self.grid.rows, line)
+        column = self._line("column", given["column"], self.grid.columns, line)
+        block = self._block(given, line)
+        place = self.grid.place(block, row, column)
+        if given["metric"] not in place.metrics:
+            hint = nearest(given["metric"], place.metrics)
+            raise SpecError(self.path, line, f"unknown metric '{given['metric']}': {hint}")
+        if given["bold"] not in ("", "yes"):
+            raise SpecError(
+                self.path, line, f"bold is '{given['bold']}', expected 'yes' or nothing"
+            )
+        return ReportedNumber(
+            method=place.method or "",
+            block=block.id,
+            row=row.id,
+            column=column.id,
+            metric=given["metric"],
+            value=self._value(given, line),
+            bold=given["bold"] == "yes",
+            note=given["note"],
+        )
+
+    def _line(self, key: str, name: str, lines: Sequence[Line], at: int) -> Line:
+        known = {line.id: line for line in lines}
+        if name not in known:
+            raise SpecError(self.path, at, f"unknown {key} '{name}': {nearest(name, known)}")
+        return known[name]
+
+    def _block(self, given: dict[str, str], at: int) -> Line:
+        """Return the block; a paper may report methods that the run does not have."""
+        if not self.layout.block_per_method:
+            return self._line("block", given.get("block", ""), self.grid.blocks, at)
+        name = given["method"]
+        if not name:
+            raise SpecError(self.path, at, "no method: expected the name of the method reported")
+        return Line(id=name, label=name, at=Place(method=name))
+
+    def _value(self, given: dict[str, str], at: int) -> Decimal:
+        percent = QUANTITIES[given["metric"]].unit is Unit.PERCENT
+        text = given["value"]
+        if not _PRINTED.fullmatch(text) or (percent and Decimal(text) > 100):
+            wanted = "a percentage as printed, 0 to 100" if percent else "a number as printed"
+            raise SpecError(self.path, at, f"value '{text}', expected {wanted}")
+        return Decimal(text)

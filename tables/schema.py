@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from .spec import BoldRule
+from .layout import METHODS, NOISE, BoldRule
 from .tomlcheck import Key
 
 __all__ = ["PAPER", "TARGET"]
 
+CLAIM = {"id": Key(kind="text"), "text": Key(kind="text"), "where": Key(kind="text")}
 PAPER = {
     "title": Key(kind="text"),
     "short": Key(kind="text"),
@@ -14,12 +15,15 @@ PAPER = {
     "arxiv": Key(kind="text", required=False),
     "notes": Key(kind="texts", required=False),
     "methods": Key(kind="names", required=False),
+    "claims": Key(kind="tables", required=False, table=CLAIM),
 }
 DATASET = {
     "name": Key(kind="text"),
     "categories": Key(kind="texts"),
     "synthetic": Key(kind="text", required=False),
+    "label": Key(kind="text", required=False),
 }
+PRESET = {"methods": Key(kind="texts")}
 RUN = {
     "datasets": Key(kind="tables", table=DATASET),
     "methods": Key(kind="texts"),
@@ -28,33 +32,53 @@ RUN = {
     "protocol": Key(kind="text"),
     "evaluation": Key(kind="text"),
     "image_size": Key(kind="integer", required=False, at_least=1),
+    "hardware": Key(kind="text", required=False),
+    "presets": Key(
+        kind="table",
+        required=False,
+        table={
+            name: Key(kind="table", required=False, table=PRESET)
+            for name in ("paper", "quick", "demo")
+        },
+    ),
 }
-ROW = {
-    "id": Key(kind="text"),
-    "label": Key(kind="text"),
+# Part of a place: a line of the layout, or its ``at``, says as much of it as it knows.
+PLACE = {
+    "method": Key(kind="text", required=False),
     "dataset": Key(kind="text", required=False),
     "category": Key(kind="text", required=False),
     "average_of": Key(kind="text", required=False),
+    "noise": Key(kind="number", required=False, at_least=0),
+    "cell": Key(kind="text", required=False),
+}
+LINE = PLACE | {
+    "id": Key(kind="text", required=False),
+    "label": Key(kind="text"),
     "group": Key(kind="text", required=False),
+    "header": Key(kind="text", required=False),
 }
 LAYOUT = {
     "label": Key(kind="text"),
-    "columns": Key(kind="text", choices=("noise",)),
+    "at": Key(kind="table", required=False, table=PLACE),
+    "blocks": Key(kind="tables", required=False, table=LINE),
+    "rows": Key(kind="lines", choices=(METHODS,), table=LINE),
+    "columns": Key(kind="lines", choices=(METHODS, NOISE), table=LINE),
     "row_header": Key(kind="text"),
-    "column_header": Key(kind="text"),
-    "column_label": Key(kind="text"),
-    "cell": Key(kind="text"),
-    "cell_header": Key(kind="text"),
+    "column_header": Key(kind="text", required=False),
+    "column_label": Key(kind="text", required=False),
+    "cell_header": Key(kind="text", required=False),
     "bold": Key(kind="text", choices=tuple(rule.value for rule in BoldRule)),
     "curve": Key(kind="texts", required=False),
-    "rows": Key(kind="tables", table=ROW),
+    "always_reported": Key(kind="boolean", required=False),
 }
 TARGET = {
     "title": Key(kind="text"),
     "caption": Key(kind="text"),
-    "reported": Key(kind="text"),
-    "reported_method": Key(kind="text"),
+    "reported": Key(kind="text", required=False),
+    "reported_method": Key(kind="text", required=False),
     "readings": Key(kind="texts", required=False),
+    "claims": Key(kind="texts", required=False),
+    "notes": Key(kind="texts", required=False),
     "run": Key(kind="table", table=RUN),
     "layout": Key(kind="table", table=LAYOUT),
     "tolerance": Key(

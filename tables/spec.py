@@ -1,45 +1,32 @@
-"""The nouns of a published table: paper, run, layout and the numbers it reports."""
+"""The nouns of a published table: paper, run, and the numbers and claims it reports."""
 
 from __future__ import annotations
 
-import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from enum import Enum
 from typing import TYPE_CHECKING
+
+from .layout import Arrangement, Layout, Place, arrange
 
 if TYPE_CHECKING:
     import pandas as pd
-
-# Metrics that a table may show, with their titles; all are fractions in [0, 1] in result frames.
-METRICS: Mapping[str, str] = {
-    "image_auroc": "image AUROC",
-    "image_ap": "image AP",
-    "pixel_auroc": "pixel AUROC",
-    "pixel_ap": "pixel AP",
-    "aupro": "AUPRO",
-    "precision": "precision",
-    "recall": "recall",
-    "f1": "F1",
-    "f1_max": "F1-max",
-}
-
 
 # ``reproduce table1`` means this paper's.
 DEFAULT_PAPER = "rad"
 
 
-class BoldRule(Enum):
-    """Which achieved entries are set in bold."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What the paper claims, in our own words, and where it does."""
 
-    NONE = "none"
-    BEST_METHOD = "best-method"
+    text: str
+    where: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paper:
-    """A paper: folder name, bibliographic data and the names its methods are printed with."""
+    """A paper: folder name, bibliographic data, printed names of its methods, its claims by id."""
 
     name: str
     title: str
@@ -48,15 +35,17 @@ class Paper:
     arxiv: str | None = None
     notes: tuple[str, ...] = ()
     methods: Mapping[str, str] = field(default_factory=dict)
+    claims: Mapping[str, Claim] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetSpec:
-    """A dataset of a run: registered name, categories, and the synthetic one that stands in."""
+    """A dataset of a run: registered name, categories, synthetic stand-in, and printed name."""
 
     name: str
     categories: tuple[str, ...]
     synthetic: str | None = None
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +69,10 @@ class RunSpec:
     paper_seeds
         Trials that the paper's table is the mean of; stays when ``seeds`` is replaced by what a
         user asked for. None where no paper is behind the run.
+    hardware
+        Device that the paper's times were taken on; times of another are not set against them.
+    preset_methods
+        Preset → methods that it runs instead.
     """
 
     datasets: tuple[DatasetSpec, ...]
@@ -90,104 +83,55 @@ class RunSpec:
     evaluation: str
     image_size: int | None = None
     paper_seeds: int | None = None
+    hardware: str | None = None
+    preset_methods: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
+    def methods_for(self, preset: str) -> tuple[str, ...]:
+        """Return the methods that a preset runs."""
+        return self.preset_methods.get(preset, self.methods)
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowSpec:
-    """A row: one category of a dataset, or (``average_of``) the mean over a dataset's rows."""
-
-    id: str
-    label: str
-    dataset: str | None = None
-    category: str | None = None
-    average_of: str | None = None
-    group: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
-    """How the paper lays the table out.
-
-    Attributes
-    ----------
-    label
-        LaTeX label; the method's name is appended to it.
-    rows
-        From top to bottom; a rule is drawn where ``group`` changes.
-    row_header, column_header, column_label
-        Head of the label column, head over the columns, and a column's head with ``{}`` for the
-        noise level.
-    cell, cell_header
-        Pattern of a cell, e.g. ``"{image_auroc}/{pixel_auroc}"``, and the head that explains it.
-    bold
-        Rule for bold achieved entries.
-    curve
-        Rows that the noise-robustness curve draws.
-    """
-
-    label: str
-    rows: tuple[RowSpec, ...]
-    row_header: str
-    column_header: str
-    column_label: str
-    cell: str
-    cell_header: str
-    bold: BoldRule
-    curve: tuple[str, ...]
-
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """Metrics of the cell pattern, in its order."""
-        return tuple(part.name for part in parse_pattern(self.cell) if isinstance(part, MetricRef))
-
-    def members(self, row: RowSpec) -> tuple[RowSpec, ...]:
-        """Rows that an average row is the mean of, or the row itself."""
-        if row.average_of is None:
-            return (row,)
-        return tuple(other for other in self.rows if other.dataset == row.average_of)
-
-
-@dataclass(frozen=True, slots=True)
-class MetricRef:
-    """The place of one metric in a cell pattern."""
-
-    name: str
-
-
-def parse_pattern(pattern: str) -> tuple[str | MetricRef, ...]:
-    """Split a cell pattern into literal texts and metric references.
-
-    Raises
-    ------
-    ValueError
-        No or unknown metric, the same metric twice, a format specification or unbalanced braces.
-    """
-    parts: list[str | MetricRef] = []
-    for literal, name, spec, conversion in string.Formatter().parse(pattern):
-        if literal:
-            parts.append(literal)
-        if name is None:
-            continue
-        if spec or conversion or name not in METRICS:
-            raise ValueError(f"'{{{name}}}' in the pattern: expected one of {', '.join(METRICS)}")
-        parts.append(MetricRef(name))
-    names = [part.name for part in parts if isinstance(part, MetricRef)]
-    if not names or len(set(names)) < len(names):
-        raise ValueError(f"pattern '{pattern}': expected each metric once, and at least one")
-    return tuple(parts)
+    def categories(self, place: Place) -> tuple[tuple[str, str], ...]:
+        """Return dataset and category of everything that a place's number is made from."""
+        if place.average_of is None:
+            return ((place.dataset or "", place.category or ""),)
+        return tuple(
+            (data.name, category)
+            for data in self.datasets
+            if data.name == place.average_of
+            for category in data.categories
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportedNumber:
-    """One number as printed; ``str(value)`` gives the printed digits back, in percent."""
+    """One number as printed; ``str(value)`` gives the printed digits back.
+
+    Attributes
+    ----------
+    method, metric
+        Method and quantity that it is a number of.
+    block, row, column
+        Ids of its block (the method's name where methods have blocks, else maybe empty), row and
+        column.
+    value
+        In the unit of the quantity.
+    bold, note
+        Whether it is printed bold, and what the paper's file notes on it.
+    """
 
     method: str
     row: str
-    column: float
+    column: str
     metric: str
     value: Decimal
+    block: str = ""
     bold: bool = False
     note: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """Ids of block, row and column, and the quantity."""
+        return self.block, self.row, self.column, self.metric
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,11 +151,16 @@ class Target:
     name
         ``"<paper>/<target>"``; ``slug`` is the same as a file name.
     reported_method
-        Method whose numbers the paper's table shows; None for a grid with no paper behind it.
+        The paper's own method; where methods have blocks, the one whose table the paper prints.
+        None for a grid with no paper behind it.
     numbers
         Every reported number; ``reported`` gives them as a frame.
     readings
         How open points of the paper were read, a sentence each.
+    claims
+        What the paper claims about it.
+    notes
+        What to know about the printed numbers, a sentence each.
     """
 
     name: str
@@ -224,6 +173,8 @@ class Target:
     numbers: tuple[ReportedNumber, ...] = ()
     tolerance: Tolerance | None = None
     readings: tuple[str, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def slug(self) -> str:
@@ -234,6 +185,14 @@ class Target:
         name = self.name.removeprefix(f"{DEFAULT_PAPER}/")
         keep = [char if char.isascii() and char.isalnum() else "_" for char in name]
         return "".join(keep)[:100] or "_"
+
+    def arranged(
+        self, methods: Sequence[str] | None = None, titles: Mapping[str, str] | None = None
+    ) -> Arrangement:
+        """Write the layout out for these methods (default: the run's) at the run's levels."""
+        known = dict(self.paper.methods if self.paper else {}) | dict(titles or {})
+        chosen = self.run.methods if methods is None else methods
+        return arrange(self.layout, chosen, self.run.noise, known)
 
     @property
     def reported(self) -> pd.DataFrame:

@@ -22,7 +22,7 @@ from ..datasets.errors import SpecError
 MAX_BYTES = 1_000_000
 
 _HEADER = re.compile(r"^\s*(\[\[?)\s*([^\[\]]+?)\s*\]\]?\s*(?:#.*)?$")
-_KEY = re.compile(r"^\s*[\"']?([\w.-]+)[\"']?\s*=")
+_KEY = re.compile(r"^\s*[\"']?([\w.@-]+)[\"']?\s*=")
 _AT_LINE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 
 KeyPath = tuple[str | int, ...]
@@ -36,7 +36,8 @@ class Key:
     ----------
     kind
         ``"text"``, ``"integer"``, ``"number"``, ``"boolean"``, ``"table"``, or an array of one of
-        them: ``"texts"``, ``"numbers"``, ``"tables"``; ``"names"`` is a table of free keys to text.
+        them: ``"texts"``, ``"numbers"``, ``"tables"``; ``"names"`` is a table of free keys to text,
+        ``"lines"`` one of ``choices`` or an array of tables.
     required
         Whether the key must be there.
     choices
@@ -66,6 +67,7 @@ _EXPECTED = {
     "numbers": "an array of numbers",
     "tables": "an array of tables",
     "names": "a table of texts",
+    "lines": "an array of tables, or the word for one",
 }
 _TYPES: Mapping[str, Any] = {
     "text": str,
@@ -165,8 +167,13 @@ class Lines:
         self.path, self.lines = path, locate(read_text(path))
 
     def error(self, message: str, *where: str | int) -> SpecError:
-        """Make an error that stands at a key path, or on line 1 where the path is not found."""
-        return SpecError(self.path, self.lines.get(where, 1), message)
+        """Make an error at a key path, or at the nearest table around it that has a line."""
+        return SpecError(self.path, _line(self.lines, where), message)
+
+
+def _line(lines: Mapping[KeyPath, int], where: KeyPath) -> int:
+    ends = (where[:end] for end in range(len(where), 0, -1))
+    return next((lines[end] for end in ends if end in lines), 1)
 
 
 class _Checker:
@@ -176,10 +183,7 @@ class _Checker:
         self.path, self.lines = path, lines
 
     def fail(self, where: KeyPath, message: str) -> SpecError:
-        for end in range(len(where), 0, -1):
-            if where[:end] in self.lines:
-                return SpecError(self.path, self.lines[where[:end]], message)
-        return SpecError(self.path, 1, message)
+        return SpecError(self.path, _line(self.lines, where), message)
 
     def table(self, given: Mapping[str, Any], schema: Schema, where: KeyPath) -> None:
         place = f" in [{_dotted(where)}]" if where else ""
@@ -202,19 +206,23 @@ class _Checker:
             raise self.fail(where, message)
         items = given if isinstance(given, list) else [given]
         for index, item in enumerate(items):
+            if isinstance(item, dict):
+                if key.table:
+                    self.table(item, key.table, (*where, index) if item is not given else where)
+                continue
             if key.choices and item not in key.choices:
                 raise self.fail(where, f"'{name}' is '{item}': {nearest(item, key.choices)}")
             # Written so that NaN fails too.
             if key.at_least is not None and not key.at_least <= item < math.inf:
                 message = f"'{name}' holds {item}, expected at least {key.at_least:g}"
                 raise self.fail(where, message)
-            if key.table:
-                self.table(item, key.table, (*where, index) if item is not given else where)
 
 
 def _is_kind(given: Any, kind: str) -> bool:
     if kind == "names":
         return isinstance(given, dict) and all(_is_kind(v, "text") for v in given.values())
+    if kind == "lines":
+        return _is_kind(given, "text") or (given != [] and _is_kind(given, "tables"))
     if kind not in _TYPES:
         return isinstance(given, list) and all(_is_kind(v, kind.removesuffix("s")) for v in given)
     # In Python a bool is an int; in a specification it never is.

@@ -11,7 +11,8 @@ from adrepro.datasets.errors import ContractError, UsageError
 from adrepro.datasets.images import ImageSet
 from adrepro.methods.backbones import Backbone, load_backbone, parse_backbone
 from adrepro.methods.cache import Recent, read_arrays, write_arrays
-from adrepro.methods.features import FeatureProvider, rotate_view
+from adrepro.methods.features import FeatureProvider
+from adrepro.methods.views import View, apply_view, bank, rotate
 
 SPEC = parse_backbone("efficientnet_lite0")
 
@@ -71,8 +72,8 @@ def test_views_do_not_mix(tmp_path, counted):
     provider = FeatureProvider(SPEC, cache_dir=tmp_path / "cache")
     assert provider.maps(images, (8,))[8].shape[-1] == 8
     assert provider.maps(images, (8,), size=32)[8].shape[-1] == 4
-    a = provider.pooled(images, sizes=(64, 32), stride=8, angles=(0.0, 90.0))
-    b = provider.pooled(images, sizes=(64, 32), stride=8, angles=(0.0, 45.0))
+    a = provider.pooled(images, sizes=(64, 32), stride=8, views=(View(0.0), View(90.0)))
+    b = provider.pooled(images, sizes=(64, 32), stride=8, views=(View(0.0), View(45.0)))
     assert np.allclose(a[:, 0], b[:, 0], atol=1e-4)
     assert not np.allclose(a[:, 1], b[:, 1], atol=1e-2)
     other = FeatureProvider(
@@ -146,7 +147,9 @@ def test_uncached_remembers_nothing(tmp_path, counted):
 def test_pooled_by_hand(tmp_path):
     """Pooled features are global means per scale; small scales are every second pixel."""
     images = drawn_set(tmp_path / "images", 2)
-    pooled = FeatureProvider(SPEC).pooled(images, sizes=(64, 32), stride=16, angles=(0.0, 30.0))
+    pooled = FeatureProvider(SPEC).pooled(
+        images, sizes=(64, 32), stride=16, views=(View(0.0), View(30.0))
+    )
     assert pooled.shape == (2, 2, 224)
     backbone = load_backbone(SPEC)
     turned = np.asarray(Image.fromarray(images[1]).rotate(30.0))
@@ -161,9 +164,9 @@ def test_pooled_by_hand(tmp_path):
 def test_rotation_keeps_the_canvas():
     """A quarter turn is exact; an eighth leaves black corners and the size."""
     image = np.random.default_rng(0).integers(1, 256, (8, 8, 3), dtype=np.uint8)
-    assert np.array_equal(rotate_view(image, 90), np.rot90(image))
-    assert np.array_equal(rotate_view(image, 360), image)
-    eighth = rotate_view(image, 45)
+    assert np.array_equal(rotate(image, 90), np.rot90(image))
+    assert np.array_equal(rotate(image, 360), image)
+    eighth = rotate(image, 45)
     assert eighth.shape == image.shape
     assert not eighth[0, 0].any()
 
@@ -178,3 +181,26 @@ def test_features_without_a_backbone(tmp_path):
     """A method whose class names no backbone gets no features by accident."""
     with pytest.raises(ContractError, match="names no backbone"):
         FeatureProvider(None).maps(drawn_set(tmp_path, 1), (8,))
+
+
+def test_views_by_hand():
+    """A flip mirrors left to right, a shift moves and blackens; the flip comes first."""
+    image = np.random.default_rng(0).integers(1, 256, (12, 12, 3), dtype=np.uint8)
+    assert np.array_equal(apply_view(image, View()), image)
+    assert np.array_equal(apply_view(image, View(flip=True)), image[:, ::-1])
+    assert np.array_equal(apply_view(image, View(90.0, flip=True)), np.rot90(image[:, ::-1]))
+    moved = apply_view(image, View(shift=(0.25, -0.5)))  # 3 to the right, 6 up
+    assert np.array_equal(moved[:6, 3:], image[6:, :9])
+    assert not moved[6:].any()
+    assert not moved[:, :3].any()
+
+
+def test_bank_turns_flips_and_shifts():
+    """A bank turns evenly; flips take every second view, shifts all but the first."""
+    assert [view.angle for view in bank(4)] == [0, 90, 180, 270]
+    assert [view.flip for view in bank(4, flips=True)] == [False, True, False, True]
+    shifted = bank(9, shift=0.1)
+    assert shifted[0].shift == (0.0, 0.0)
+    assert len({view.shift for view in shifted}) == 9
+    assert all(np.hypot(*view.shift) == pytest.approx(0.1) for view in shifted[1:])
+    assert len({str(view) for view in bank(8, flips=True, shift=0.1)}) == 8

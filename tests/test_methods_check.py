@@ -11,7 +11,7 @@ import torch
 
 from adrepro.datasets.errors import ContractError, UsageError
 from adrepro.harness.cli import invoke
-from adrepro.methods.base import Method, Scores
+from adrepro.methods.base import Method, Scores, Variant
 from adrepro.methods.check import check_method
 from adrepro.methods.template import write_template
 from adrepro.methods.validate import validate_scores
@@ -91,6 +91,16 @@ class MutableSettings(Good):
 
 class BadPreset(Good):
     presets = {"quick": {"no_such_setting": 1}}  # noqa: RUF012
+
+
+class BadVariant(Good):
+    variants = {"none": Variant(title="None", settings={"no_such_setting": 1})}  # noqa: RUF012
+
+
+class WrongWeights(Good):
+    def fit(self, train, context):
+        super().fit(train, context)
+        self.train_weights = np.full(len(train), 2.0, dtype=np.float32)
 
 
 class FailsInFit(Good):
@@ -210,7 +220,9 @@ def test_a_good_method_passes():
     [
         (NoTitle, "name, a title", "NoTitle.title"),
         (MutableSettings, "frozen dataclass", "must be a frozen dataclass"),
-        (BadPreset, "every preset fits", "no_such_setting"),
+        (BadPreset, "presets and variants", "no_such_setting"),
+        (BadVariant, "presets and variants", "no_such_setting"),
+        (WrongWeights, "fit and score run", "train_weights holds"),
         (FailsInFit, "fit and score run", "raised RuntimeError: first line"),
         (ReturnsFromFit, "fit and score run", "fit returned ReturnsFromFit"),
         (WrongShape, "fit and score run", "expected [12]"),

@@ -9,10 +9,10 @@ from test_reports_text import CHANGE, HOSTILE, INFOS, hostile_model, plain_cells
 
 from adrepro.reports.context import ReportContext
 from adrepro.reports.html import render_html
-from adrepro.tables.aggregate import Status
 from adrepro.tables.assemble import build_model
 from adrepro.tables.formatting import percent
 from adrepro.tables.papers import load_target
+from adrepro.tables.runs import Status
 
 TABLE1 = load_target("table1")
 CONTEXT = ReportContext(
@@ -129,10 +129,11 @@ def test_tables_are_accessible(page):
 def test_numbers_parse_back(model, page):
     """Cells and deviations of each method equal the model's, in the paper's layout."""
     for block in model.blocks:
-        rows = achieved(page, block.title)["rows"][2:]
-        assert [[cell["text"] for cell in row[1:]] for row in rows] == plain_cells(model, block)
-        estimate = block.rows[0].cells[0][0].outcome.estimate
-        other = block.rows[0].cells[0][1].outcome.estimate
+        title = model.method_title(block.method)
+        rows = achieved(page, title)["rows"][2:]
+        assert [[cell["text"] for cell in row[1:]] for row in rows] == plain_cells(block)
+        estimate = block.rows[0].cells[0].entries[0].outcome.estimate
+        other = block.rows[0].cells[0].entries[1].outcome.estimate
         assert rows[0][1]["sd"] == f"±{percent(estimate.sd)} / {percent(other.sd)}"
 
 

@@ -67,7 +67,7 @@ def test_a_note_on_one_number_names_it():
     """Where only some numbers bear a note, the footnote says which."""
     numbers = tuple(
         replace(n, note="typo?")
-        if (n.method, n.row, n.column, n.metric) == ("rad", "bottle", 10.0, "pixel_auroc")
+        if (n.method, n.row, n.column, n.metric) == ("rad", "bottle", "10", "pixel_auroc")
         else n
         for n in TABLE1.numbers
     )
@@ -96,8 +96,8 @@ def test_hostile_notes_stay_text(text):
 def test_levels_not_reached_bear_a_dagger():
     """Cell and average bear the dagger in every output; one line per table says the level."""
     model = build_model(TABLE1, make_frame(TABLE1, change=MISSED), methods=INFOS)
-    entry = model.blocks[0].rows[0].cells[5][0]
-    image, pixel = (e.outcome.text() for e in model.blocks[0].rows[0].cells[5])
+    entry = model.blocks[0].rows[0].cells[5].entries[0]
+    image, pixel = (e.outcome.text() for e in model.blocks[0].rows[0].cells[5].entries)
     assert entry.off_level
     words = "another noise level was reached than the nominal one: Bottle 50% → 48.8%."
     terminal = flat(shown(model, 200))
@@ -124,7 +124,7 @@ def test_dagger_on_an_ascii_terminal():
     text = shown(model, 200, encoding="ascii")
     assert text.isascii()
     assert "Bottle 50% -> 48.8%." in flat(text)
-    image, pixel = (e.outcome.text() for e in model.blocks[0].rows[0].cells[5])
+    image, pixel = (e.outcome.text() for e in model.blocks[0].rows[0].cells[5].entries)
     assert f"{image}/{pixel}+" in text
 
 

@@ -62,12 +62,10 @@ def model():
     return build_model(TABLE1, make_frame(TABLE1, change=CHANGE), methods=INFOS)
 
 
-def plain_cells(model, block):
-    """The cells of a method as plain texts, by the model's own rule."""
-    pattern = model.target.layout.cell
+def plain_cells(block):
+    """The cells of a table as plain texts, by the model's own rule."""
     return [
-        [cells.achieved(pattern, cell, lambda text, _bold: text) for cell in row.cells]
-        for row in block.rows
+        [cells.achieved(cell, lambda text, _bold: text) for cell in row.cells] for row in block.rows
     ]
 
 
@@ -76,12 +74,12 @@ def test_csv_parses_back(model):
     lines = list(csv.DictReader(io.StringIO(render_csv(model))))
     assert tuple(lines[0]) == CSV_COLUMNS
     assert len(lines) == 2 * 17 * 6 * 2
-    found = {(x["method"], x["row"], float(x["column"]), x["metric"]): x for x in lines}
+    found = {(x["method"], x["row"], x["column"], x["metric"]): x for x in lines}
     for block in model.blocks:
         for row in block.rows:
             for column, cell in zip(model.columns, row.cells, strict=True):
-                for entry in cell:
-                    line = found[block.method, row.spec.id, column, entry.metric]
+                for entry in cell.entries:
+                    line = found[block.method, row.spec.id, column.id, entry.metric]
                     estimate = entry.outcome.estimate
                     if estimate is None:
                         assert (line["shown"], line["mean"], line["n"]) == ("", "", "0")
@@ -125,7 +123,7 @@ def test_markdown_parses_back(model):
     assert len(grids) == 3
     for block, grid in zip(model.blocks, grids[1:], strict=True):
         found = [[re.sub(r"\*\*| \(n=.*\)", "", c) for c in row[1:]] for row in grid[2:]]
-        assert found == plain_cells(model, block)
+        assert found == plain_cells(block)
     wood = next(row for row in grids[0] if row[0] == "Wood")
     assert wood[1] == "100/99.4"
 
@@ -152,8 +150,8 @@ def test_latex_parses_back(model):
     """The tabulars hold the model's cells; the reported table and the differences stand by."""
     tables = latex_rows(render_latex(model))
     assert len(tables) == 4  # reported, DifferNet, its differences, PatchCore
-    assert [row[1:] for row in tables[1]] == plain_cells(model, model.blocks[0])
-    assert [row[1:] for row in tables[3]] == plain_cells(model, model.blocks[1])
+    assert [row[1:] for row in tables[1]] == plain_cells(model.blocks[0])
+    assert [row[1:] for row in tables[3]] == plain_cells(model.blocks[1])
     assert tables[2] == [["MvTec-AD (Average)", "-1.7/·", "·", "·", "·", "·", "+3.4/·"]]
     assert tables[0][13][:2] == ["Wood", "100/99.4"]
 
@@ -180,7 +178,7 @@ def test_terminal_never_cuts_a_number(model, width):
     """At any width every cell of every method is there in full."""
     text = shown(model, width)
     for block in model.blocks:
-        for row in plain_cells(model, block):
+        for row in plain_cells(block):
             for cell in row:
                 assert all(word in text for word in cell.split()), cell
     assert "boom" in text

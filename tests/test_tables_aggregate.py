@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from table_frames import make_frame, make_row
 
 from adrepro.datasets.errors import UsageError
-from adrepro.tables.aggregate import read_runs, summarise, summarise_average
+from adrepro.tables.aggregate import summarise
 from adrepro.tables.assemble import build_model
 from adrepro.tables.formatting import Mark
 from adrepro.tables.papers import load_target
+from adrepro.tables.runs import read_runs
 
 TABLE1 = load_target("table1")
 
@@ -22,7 +23,8 @@ TABLE1 = load_target("table1")
 def entry(model, method, row, column, metric):
     block = next(b for b in model.blocks if b.method == method)
     cells = next(r for r in block.rows if r.spec.id == row).cells
-    return next(e for e in cells[model.columns.index(column)] if e.metric == metric)
+    levels = [line.at.noise for line in model.columns]
+    return next(e for e in cells[levels.index(column)].entries if e.metric == metric)
 
 
 def test_means_equal_pandas():
@@ -119,7 +121,7 @@ def test_equal_counts_of_different_seeds_are_no_set():
             ]
         )
     )
-    outcome = summarise_average([runs[:2], runs[2:]], "image_auroc", 2)
+    outcome = summarise([runs[:2], runs[2:]], "image_auroc", 2, average=True)
     assert outcome.estimate is None
     assert outcome.mark is Mark.INCOMPLETE
 
@@ -147,7 +149,7 @@ def test_failed_cell_with_numbers_is_not_counted():
     runs = read_runs(
         pd.DataFrame([make_row("m", "d", "a", 0, 0) | {"status": "failed", "error": "late"}])
     )
-    assert summarise(runs, "image_auroc", 1).mark is Mark.FAILED
+    assert summarise([runs], "image_auroc", 1).mark is Mark.FAILED
 
 
 def test_single_seed_has_no_deviation():
@@ -163,7 +165,7 @@ def test_extremes_are_exact():
     runs = read_runs(
         pd.DataFrame([make_row("m", "d", "a", 0, s) | {"image_auroc": 1.0} for s in range(3)])
     )
-    found = summarise(runs, "image_auroc", 3).estimate
+    found = summarise([runs], "image_auroc", 3).estimate
     assert (found.mean, found.sd) == (1, 0.0)
 
 
@@ -176,7 +178,7 @@ def test_deviation_equals_the_textbook(values):
             [make_row("m", "d", "a", 0, s) | {"image_auroc": v} for s, v in enumerate(values)]
         )
     )
-    found = summarise(runs, "image_auroc", len(values)).estimate
+    found = summarise([runs], "image_auroc", len(values)).estimate
     assert found.sd == pytest.approx(statistics.stdev(values), rel=1e-9, abs=1e-12)
     assert found.sd == pytest.approx(float(np.std(values, ddof=1)), rel=1e-6, abs=1e-9)
 
@@ -211,3 +213,13 @@ def test_missing_columns_are_named():
     """A frame of something else is refused by the names it lacks."""
     with pytest.raises(UsageError, match="without column status, key"):
         build_model(TABLE1, make_frame(TABLE1).drop(columns=["status", "key"]))
+
+
+def test_cells_tuned_apart_are_never_averaged():
+    """Within one level, results with other tuned settings are refused; levels may differ."""
+    frame = make_frame(TABLE1, methods=["rad"])
+    frame["tuned"] = [f'{{"k":{noise:g}}}' for noise in frame["noise"]]
+    read_runs(frame)
+    frame.loc[frame.index[0], "tuned"] = '{"k":3.5}'
+    with pytest.raises(UsageError, match="tuned apart"):
+        read_runs(frame)

@@ -25,12 +25,16 @@ def block_of(model, method):
     return next(block for block in model.blocks if block.method == method)
 
 
+def entry_at(model, method, row, column=0, position=0):
+    return block_of(model, method).rows[row].cells[column].entries[position]
+
+
 def compared_places(model, method):
     return [
-        (row.spec.id, column, entry.metric)
+        (row.spec.id, column.at.noise, entry.metric)
         for row in block_of(model, method).rows
         for column, cell in zip(model.columns, row.cells, strict=True)
-        for entry in cell
+        for entry in cell.entries
         if entry.reported is not None
     ]
 
@@ -43,8 +47,8 @@ def test_same_method_is_compared_and_no_other():
         ("average", 50.0, "image_auroc"),
     ]
     assert compared_places(model, "patchcore") == []
-    assert not block_of(model, "patchcore").has_counterpart
-    assert block_of(model, "differnet").comparable
+    assert not model.method("patchcore").has_counterpart
+    assert model.method("differnet").comparable
 
 
 def test_the_papers_own_method_is_compared_everywhere():
@@ -58,7 +62,7 @@ def test_difference_is_that_of_the_digits_shown():
     model = build_model(TABLE1, make_frame(TABLE1, methods=["rad"]), methods=INFOS)
     for row in block_of(model, "rad").rows:
         for cell in row.cells:
-            for entry in cell:
+            for entry in cell.entries:
                 shown = Decimal(entry.outcome.text())
                 assert entry.difference == shown - entry.reported.value
 
@@ -69,7 +73,7 @@ DEPARTURES = [
     ({"image_size": 256.0}, {}, "image size 256 instead of 448"),
     ({"protocol": "overlap/1:total=100"}, {}, "protocol overlap/1:total=100 instead of"),
     ({"protocol": "fixed-test/1:total=60"}, {}, "protocol fixed-test/1:total=60 instead of"),
-    ({"evaluation": "eval/0"}, {}, "evaluation eval/0 instead of eval/1"),
+    ({"evaluation": "eval/0"}, {}, "evaluation eval/0 instead of eval/2"),
     ({}, {"preset": "quick"}, "preset quick"),
 ]
 
@@ -79,21 +83,21 @@ def test_departures_forbid_comparison(changes, options, reason):
     """Whatever departs from the paper takes the reported numbers away and is named."""
     frame = make_frame(TABLE1, change={("differnet",): changes})
     model = build_model(TABLE1, frame, methods=INFOS, **options)
-    block = block_of(model, "differnet")
-    assert not block.comparable
-    assert any(reason in text for text in block.departures)
+    method = model.method("differnet")
+    assert not method.comparable
+    assert any(reason in text for text in method.departures)
     assert compared_places(model, "differnet") == []
     # The paper's own table still stands apart for reading.
-    assert model.reported is not None
+    assert model.reported
 
 
 def test_overrides_and_unknown_methods_forbid_comparison():
     """A changed setting, or a method nobody described, is not compared."""
     changed = replace(DIFFERNET, overrides=("epochs 30 instead of 240",))
     model = build_model(TABLE1, make_frame(TABLE1), methods=[changed])
-    assert block_of(model, "differnet").departures == ("epochs 30 instead of 240",)
+    assert model.method("differnet").departures == ("epochs 30 instead of 240",)
     model = build_model(TABLE1, make_frame(TABLE1))
-    assert not block_of(model, "differnet").comparable
+    assert not model.method("differnet").comparable
 
 
 def test_synthetic_data_meet_no_reported_number():
@@ -101,10 +105,10 @@ def test_synthetic_data_meet_no_reported_number():
     frame = make_frame(TABLE1, methods=["rad", "differnet"], stand_ins=True)
     model = build_model(TABLE1, frame, methods=INFOS)
     assert model.synthetic
-    assert model.reported is None
+    assert model.reported == ()
     assert compared_places(model, "rad") == []
     assert compared_places(model, "differnet") == []
-    average = block_of(model, "rad").rows[15].cells[0][0].outcome
+    average = entry_at(model, "rad", 15).outcome
     assert average.estimate is not None
 
 
@@ -126,7 +130,7 @@ def test_best_is_shared_by_ties_and_needs_all_methods():
     model = build_model(TABLE1, make_frame(TABLE1, change=change), methods=INFOS)
 
     def best(method, index):
-        return block_of(model, method).rows[index].cells[0][0].best
+        return entry_at(model, method, index).best
 
     names = [row.id for row in TABLE1.layout.rows]
     bottle, cable, grid = (names.index(n) for n in ("bottle", "cable", "grid"))
@@ -177,7 +181,7 @@ def test_reported_is_drawn_beside_no_other_run(changes, options, reason):
     """Another protocol or preset takes the reported numbers out of the figure, with one note."""
     frame = make_frame(TABLE1).assign(**changes)
     model = build_model(TABLE1, frame, methods=INFOS, **options)
-    assert model.reported is not None
+    assert model.reported
     assert model.beside == ()
     assert len([note for note in model.notes if reason in note]) == 1
 
@@ -198,7 +202,7 @@ def test_reported_is_drawn_only_in_rows_with_a_result():
 
 
 def bottle_at(model, index):
-    return model.blocks[0].rows[0].cells[index][0]
+    return model.blocks[0].rows[0].cells[index].entries[0]
 
 
 def test_level_missed_by_one_seed_marks_the_cell_and_its_average():
@@ -214,7 +218,7 @@ def test_level_missed_by_one_seed_marks_the_cell_and_its_average():
     assert float(bottle_at(model, 5).training.noise_effective) == pytest.approx(49.6)
     assert not bottle_at(model, 4).off_level
     average = model.blocks[0].rows[15].cells
-    assert [cell[0].off_level for cell in average] == [False] * 5 + [True]
+    assert [cell.entries[0].off_level for cell in average] == [False] * 5 + [True]
     added = build_model(TABLE1, frame.assign(protocol=ADDED), methods=INFOS)
     assert not bottle_at(added, 5).off_level
     failed = frame.assign(status="failed")
@@ -256,7 +260,7 @@ def test_generic_target_lays_out_any_grid():
     assert target.run.noise == (0.0, 10.0)
     assert target.layout.curve == ("parts/", "strip/strip")
     model = build_model(target, frame)
-    assert model.reported is None
-    average = model.blocks[0].rows[2].cells[0][0].outcome.estimate
+    assert model.reported == ()
+    average = model.blocks[0].rows[2].cells[0].entries[0].outcome.estimate
     expected = frame.query("dataset == 'parts' and noise == 0").image_auroc.mean()
     assert float(average.mean) == pytest.approx(expected, abs=1e-12)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from adrepro.methods.base import Context, ImageSet, Method, Scores
+from adrepro.methods.base import Context, ImageSet, Method, Scores, Variant
 
 
 @dataclass(frozen=True)
@@ -145,3 +145,62 @@ class OwnBackbone(PixelMean):
     title = "Own backbone"
     backbone = "alexnet"
     presets = {"quick": {"backbone": "timm/resnet18.random", "image_size": 64}}  # noqa: RUF012
+
+
+class Variants(PixelMean):
+    """Has a preset and variants, one of which comes to the defaults."""
+
+    name = "toy-variants"
+    title = "Variants"
+    presets = {"quick": {"power": 3.0, "names": ("quick",)}}  # noqa: RUF012
+    variants = {  # noqa: RUF012
+        "linear": Variant(title="Linear distance", settings={"power": 1.0}),
+        "same": Variant(title="The same again", settings={"power": 2.0}),
+    }
+
+
+@dataclass(frozen=True)
+class CountingSettings(ToySettings):
+    """Where `Counting` keeps its books."""
+
+    book: str = ""
+
+
+class Counting(PixelMean):
+    """Writes a line per fit into a file; what it learns depends on a draw."""
+
+    name = "toy-counting"
+    title = "Counting"
+    Settings = CountingSettings
+
+    def fit(self, train: ImageSet, context: Context) -> None:
+        super().fit(train, context)
+        rng = np.random.default_rng(context.seed("init"))
+        self.mean = self.mean + rng.normal(0, 3, self.mean.shape).astype(np.float32)
+        self.train_weights = np.linspace(0, 1, len(train), dtype=np.float32)
+        with open(self.settings.book, "a", encoding="utf-8") as book:
+            book.write("/".join(map(str, context.seed_axes)) + "\n")
+
+
+class Filter(PixelMean):
+    """Leaves out the half of the images that is brightest at its brightest spot."""
+
+    name = "toy-filter"
+    title = "Filter"
+
+    def fit(self, train: ImageSet, context: Context) -> None:
+        peaks = train.array().mean(axis=3).max(axis=(1, 2))
+        keep = np.argsort(np.argsort(peaks, kind="stable"), kind="stable") < (len(train) + 1) // 2
+        super().fit(train.subset(list(np.flatnonzero(keep))), context)
+        self.train_weights = keep.astype(np.float32)
+
+
+class WrongWeights(PixelMean):
+    """Says that it used an image more than once."""
+
+    name = "toy-wrong-weights"
+    title = "Wrong weights"
+
+    def fit(self, train: ImageSet, context: Context) -> None:
+        super().fit(train, context)
+        self.train_weights = np.full(len(train), 1.5, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""``reproduce status | why | explain | export``: look into a store, change nothing."""
+"""``reproduce status | why | export``: look into a store, change nothing."""
 
 from __future__ import annotations
 
@@ -83,14 +83,20 @@ def why(cell: str, target: str | None, options: Options) -> int:
         )
     console = Console()
     made = plan_grid(grid_of(target, options), options, Console(stderr=True), store.manifests)
-    wanted = [c for c in made.cells if cell in c.identity.cell.label() or c.key.startswith(cell)]
+    wanted = [c for c in made.cells if cell in c.label or c.key.startswith(cell)]
     if not wanted:
-        example = made.cells[0].identity.cell.label()
+        example = made.cells[0].label
         raise UsageError(f"no cell of the plan matches '{cell}'; labels look like {example}")
-    stored = [record for key in store if (record := store.read(key)).document]
+    # A cell of the plan itself, e.g. another protocol's or variant's, is no stale result.
+    current = {c.key for c in made.cells}
+    others = (key for key in store if key not in current)
+    stored = [record for key in others if (record := store.read(key)).document]
     for planned in wanted:
         reason = reason_for(planned, store.read(planned.key), stored)
-        text = f"{planned.identity.cell.label()} {planned.key[:16]}: {reason}"
+        where = planned.label
+        if len(made.protocols) > 1:
+            where += f" ({planned.identity.cell.protocol})"
+        text = f"{where} {planned.key[:16]}: {reason}"
         console.print(text, markup=False, highlight=False, soft_wrap=True)
     return 0
 
@@ -122,6 +128,7 @@ NAMES_OF_HASHES = {
     "images": "the image list or the content of an image or mask",
     "method": "the method's source",
     "weights": "the backbone's weights",
+    "tuning": "what its tuning depends on, e.g. the other categories",
 }
 
 
@@ -149,75 +156,6 @@ def _changed_settings(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[st
         for name in names
         if old.get(name) != new.get(name)
     ]
-
-
-@click.command(name="explain")
-@click.argument("cell")
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable, with every image.")
-@STORE_OPTION
-def explain(cell: str, store: Path, as_json: bool) -> int:
-    """Show one finished CELL: settings, metrics, environment and the hashes of its images."""
-    opened = Store(store)
-    record = find_one(opened, cell)
-    shown: dict[str, Any] = {"key": record.key, "status": record.status.value}
-    shown |= {"reason": record.reason} if record.reason else {}
-    shown |= dict(record.document or {})
-    if record.status is Status.DONE:
-        shown |= {"row": dict(record.row or {})}
-        shown |= {name: opened.load_json(record.key, name) for name in ("env", "images")}
-    if as_json:
-        print(json.dumps(shown, indent=1, sort_keys=True))
-        return 0
-    console = Console()
-    console.print(
-        f"key     {record.key}\nstatus  {record.status.value} {record.reason}", markup=False
-    )
-    for title in ("cell", "hashes", "row", "env"):
-        console.print(f"\n[bold]{title}[/bold]")
-        for name, value in shown.get(title, {}).items():
-            console.print(f"  {name:<20} {value}", markup=False, highlight=False, soft_wrap=True)
-    for split, images in shown.get("images", {}).items():
-        console.print(f"\n[bold]{split}[/bold]: {len(images)} images")
-        for image in images:
-            marks = [m for m in ("anomalous", "injected") if image[m]]
-            line = f"  {image['sha256'][:16]}  {image['id']}  {' '.join(marks)}"
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
-    return 0
-
-
-def find_one(store: Store, text: str) -> Record:
-    """Return the one stored cell whose key begins with, or whose label contains, ``text``.
-
-    Raises
-    ------
-    UsageError
-        None, or more than one.
-    """
-    found = []
-    for key in store:
-        record = store.read(key)
-        cell = cell_of(record)
-        if key.startswith(text) or (cell and text in cell.label()):
-            found.append(record)
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        raise UsageError(
-            f"no cell in {store.root} matches '{text}'; `reproduce status` counts them"
-        )
-    more = f" and {len(found) - 4} more" if len(found) > 4 else ""
-    some = "; ".join(describe(record) for record in found[:4])
-    raise UsageError(f"{len(found)} cells match '{text}', give a key: {some}{more}")
-
-
-def describe(record: Record) -> str:
-    """Return a stored cell's key with what tells it from others of the same label."""
-    cell = cell_of(record)
-    if cell is None or record.document is None:
-        return record.key[:16]
-    source = record.document["hashes"].get("method", "")[:8]
-    protocol = cell.protocol.partition("/")[0]
-    return f"{record.key[:16]} = {cell.label()} ({protocol}, {cell.image_size} px, code {source})"
 
 
 @click.command(name="export")

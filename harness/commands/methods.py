@@ -31,19 +31,29 @@ def list_methods(as_json: bool) -> None:
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for head in ("method", "paper", "backbone", "pixels", "maps", "presets"):
-        table.add_column(head, overflow="fold")
+        table.add_column(head, overflow="fold", no_wrap=head == "method")
     for info in methods:
         maps = "yes" if info.localises else "no"
         presets = ", ".join(("paper", *info.presets))
         row = (info.name, info.paper, info.backbone or "none", info.image_size, maps, presets)
         table.add_row(*(Text(str(text)) for text in row))
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    variants = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    variants.add_column("variant", no_wrap=True)
+    variants.add_column("as printed")
+    for info in methods:
+        for name, variant in info.variants.items():
+            variants.add_row(Text(f"{info.name}@{name}"), Text(str(variant["title"])))
+    if variants.row_count:
+        console.print()
+        console.print(variants)
 
 
 @command.command()
 @click.argument("name")
 def check(name: str) -> None:
-    """Run the contract tests on NAME, a registered method or my_module:MyMethod."""
+    """Run the contract tests on NAME: a registered method, my_module:MyMethod, or name@variant."""
     from ...methods.check import check_method
 
     results = check_method(name)

@@ -10,7 +10,9 @@ from typing import Any
 import click
 
 from ...datasets.errors import UsageError
-from ..grid import PRESETS, Grid
+from ..devices import STACK_MODES
+from ..grid import Grid
+from ..presets import PRESETS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +25,7 @@ class Options:
     categories: tuple[str, ...]
     noise: tuple[float, ...]
     seeds: int | None
-    protocol: str | None
+    protocols: tuple[str, ...]
     data_root: Path | None
     backbone: str | None
     weights: str | None
@@ -31,6 +33,7 @@ class Options:
     overrides: dict[str, str]
     device: str
     jobs: int | None
+    stack: str
     store: Path
     out: Path
     dry_run: bool
@@ -48,7 +51,7 @@ class Options:
             "datasets": self.datasets,
             "noise": self.noise,
             "seeds": self.seeds,
-            "protocol": self.protocol,
+            "protocols": self.protocols,
         }
         chosen = defaults | {
             name: value for name, value in given.items() if value not in ((), None)
@@ -69,6 +72,24 @@ def split_names(_ctx: click.Context, _param: click.Parameter, value: tuple[str, 
     """Accept ``a,b`` and repeated options alike; keep the order, drop repeats."""
     names = [part.strip() for text in value for part in text.split(",")]
     return tuple(dict.fromkeys(name for name in names if name))
+
+
+def split_protocols(_ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]) -> tuple:
+    """Part ``fixed-test:total=60,shortage=cap,overlap`` into protocols; keep the order.
+
+    What stands behind a comma belongs to the protocol before it if it reads ``key=value``, else it
+    is the next protocol.
+    """
+    protocols: list[str] = []
+    for text in value:
+        own: list[str] = []
+        for part in filter(None, (part.strip() for part in text.split(","))):
+            if own and "=" in part and ":" not in part.partition("=")[0]:
+                own[-1] += f",{part}"
+            else:
+                own.append(part)
+        protocols += own
+    return tuple(dict.fromkeys(protocols))
 
 
 def split_levels(_ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple:
@@ -106,7 +127,7 @@ OPTIONS: tuple[Callable, ...] = (
     ),
     click.option(
         "--methods", "--method", "-m", multiple=True, callback=split_names,
-        metavar="A,B", help="Methods, or module:Class.",
+        metavar="A,B", help="Methods, name@variant, or module:Class.",
     ),
     click.option(
         "--datasets", "--dataset", "-d", multiple=True, callback=split_names,
@@ -124,9 +145,10 @@ OPTIONS: tuple[Callable, ...] = (
         "--seeds", type=int, metavar="N", help="Repetitions (default: the target's; 3 for run).",
     ),
     click.option(
-        "--protocol", metavar="fixed-test|overlap|added",
-        help="Label-noise protocol (default: the target's; fixed-test for run), with parameters if "
-        "wanted: fixed-test:total=60,shortage=cap.",
+        "--protocol", "protocols", multiple=True, callback=split_protocols,
+        metavar="fixed-test|overlap|added",
+        help="Label-noise protocols (default: the target's; fixed-test for run), a table each, "
+        "with parameters if wanted: overlap or fixed-test:total=60,shortage=cap,overlap.",
     ),
     click.option(
         "--data-root", type=click.Path(path_type=Path), envvar="ADREPRO_DATA", metavar="DIR",
@@ -137,13 +159,19 @@ OPTIONS: tuple[Callable, ...] = (
     click.option("--image-size", type=int, metavar="N", help="Side of the square input in pixels."),
     click.option(
         "--set", "overrides", multiple=True, callback=split_settings,
-        metavar="METHOD.KEY=VALUE", help="Override a setting of a method.",
+        metavar="METHOD.KEY=VALUE",
+        help="Override a setting of a method and its variants, or of METHOD@VARIANT alone.",
     ),
     click.option(
         "--device", default="auto", metavar="cpu|cuda|auto", show_default=True,
         help="Where to compute.",
     ),
     click.option("--jobs", "-j", type=int, metavar="N", help="Processes side by side."),
+    click.option(
+        "--stack", default="auto", metavar="auto|on|off", show_default=True,
+        type=click.Choice(STACK_MODES),
+        help="Fit cells of one category together where the method can (auto: on a GPU).",
+    ),
     click.option(
         "--store", type=click.Path(path_type=Path), default=Path("runs"), show_default=True,
         metavar="DIR", help="Folder of finished cells.",

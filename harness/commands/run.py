@@ -16,6 +16,7 @@ from ...datasets.errors import UsageError
 from ..files import require_writable
 from ..grid import Grid
 from .options import Options, grid_options
+from .parts import tables_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from ..plan import Plan
     from ..store import Store
 
-GRID_DEFAULTS = {"noise": (0.0,), "seeds": 3, "protocol": "fixed-test"}
+GRID_DEFAULTS = {"noise": (0.0,), "seeds": 3, "protocols": ("fixed-test",)}
 
 
 def target_command(name: str) -> click.Command:
@@ -50,11 +51,11 @@ def target_grid(target: Target, options: Options) -> Grid:
     spec = target.run
     return options.grid(
         target=target.name,
-        methods=spec.methods,
+        methods=spec.methods_for(options.preset),
         datasets=tuple(dataset.name for dataset in spec.datasets),
         noise=spec.noise,
         seeds=spec.seeds,
-        protocol=spec.protocol,
+        protocols=(spec.protocol,),
         expected={dataset.name: dataset.categories for dataset in spec.datasets},
     )
 
@@ -138,20 +139,21 @@ def show_plan(grid: Grid, options: Options) -> None:
     The table comes first: a level that cannot be had is a dash in it, then an error.
     """
     from ..devices import resolve_device
-    from ..feasible import Outlook, outlook
+    from ..feasible import outlooks
+    from ..progress import plural
     from ..store import MARK, Store
     from .show import feasibility_table
 
     console = Console(quiet=options.quiet)
     if options.device != "auto":
         resolve_device(options.device)
-    seen: Outlook = outlook(grid, options.data_root)
-    what = "injected/training images, test nominal+anomalous"
-    console.print(f"protocol {grid.protocol}: {what}", markup=False, soft_wrap=True)
-    console.print(feasibility_table(seen))
-    for note in seen.notes:
-        console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
-    seen.raise_if_impossible()
+    for seen in outlooks(grid, options.data_root):
+        what = "injected/training images, test nominal+anomalous"
+        console.print(f"protocol {seen.protocol.protocol_id}: {what}", markup=False, soft_wrap=True)
+        console.print(feasibility_table(seen))
+        for note in seen.notes:
+            console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
+        seen.raise_if_impossible()
     notes = Console(stderr=True, quiet=options.quiet)
     made = plan_grid(grid, options, notes, None, need_weights=False)
     for warning in made.warnings:
@@ -162,18 +164,20 @@ def show_plan(grid: Grid, options: Options) -> None:
         if method.missing:
             line = f"note: {method.name} cannot run yet: {method.missing}"
             console.print(line, markup=False, highlight=False, soft_wrap=True)
-    left = count = len(made.cells)
+    count, left, tunings = len(made.distinct), len(made.distinct), len(made.tunings)
     if (options.store / MARK).is_file():
-        left = len(made.pending(Store(options.store)))
-    console.print(f"{count} cells, {count - left} in the store, {left} to run", highlight=False)
+        store = Store(options.store)
+        pending = made.pending(store)
+        left, tunings = len(pending), len(made.pending_tunings(store, pending, options.device))
+    first = f", after {plural(tunings, 'tuning')}" if tunings else ""
+    line = f"{count} cells, {count - left} in the store, {left} to run{first}"
+    console.print(line, highlight=False)
 
 
 def execute(target: Target | None, grid: Grid, options: Options) -> int:
     """Plan, run what is missing, write the report, print the table; return the exit code."""
-    from ...reports.build import build_report
-    from ...tables.generic import generic_target
-    from ..devices import default_jobs, resolve_device
-    from ..engine import run_tasks
+    from ..devices import default_jobs, resolve_device, stack_limit
+    from ..missing import run_missing
     from ..progress import RunProgress, duration
     from .show import report_context
 
@@ -190,39 +194,59 @@ def execute(target: Target | None, grid: Grid, options: Options) -> int:
     store.sweep()
     pending = made.pending(store, with_maps=options.keep_maps)
     jobs = options.jobs or default_jobs(device)
-    tasks = [
-        cell.task(store.root, device, keep_maps=options.keep_maps, exclusive=jobs == 1)
-        for cell in pending
-    ]
+    tunings = made.pending_tunings(store, pending, device)
     started = time.monotonic()
     with RunProgress(
-        len(made.cells), len(made.cells) - len(pending), quiet=options.quiet, console=notes
+        len(made.distinct),
+        len(made.distinct) - len(pending),
+        quiet=options.quiet,
+        console=notes,
+        tunings=len(tunings),
     ) as progress:
-        run_tasks(tasks, jobs=jobs, cache=store.features.absolute(), listen=progress)
+        run_missing(
+            pending,
+            tunings,
+            store,
+            device=device,
+            jobs=jobs,
+            keep_maps=options.keep_maps,
+            stack=stack_limit(options.stack, device),
+            listen=progress,
+        )
     frame = made.frame(store)
     context = report_context(made, options, device)
-    target = target or generic_target(frame)
-    written = build_report(target, frame, options.out, context=context)
-    if not options.quiet:
-        took = duration(time.monotonic() - started)
-        _conclude(target, frame, context, written, took)
+    console = Console(quiet=options.quiet)
+    written = []
+    for own, rows in tables_of(target, frame, made):
+        written += _report(own, rows, options.out, context, console)
+    _conclude(frame, written, duration(time.monotonic() - started), console)
     return 0 if set(frame["status"]) == {"done"} else 1
 
 
-def _conclude(
-    target: Target, frame: pd.DataFrame, context: ReportContext, written: list[Path], took: str
-) -> None:
-    """Print the table, the count of cells and where the report lies."""
+def _report(
+    target: Target, frame: pd.DataFrame, out: Path, context: ReportContext, console: Console
+) -> list[Path]:
+    """Write the report of one table and print the table."""
+    from ...reports.build import build_report
     from ...reports.terminal import print_report
     from ...tables.assemble import build_model
+
+    written = build_report(target, frame, out, context=context)
+    if not console.quiet:
+        print_report(
+            build_model(target, frame, methods=context.methods, preset=context.preset), console
+        )
+    return written
+
+
+def _conclude(frame: pd.DataFrame, written: list[Path], took: str, console: Console) -> None:
+    """Print the count of cells and where the reports lie."""
     from ..progress import plural
 
-    console = Console()
-    model = build_model(target, frame, methods=context.methods, preset=context.preset)
-    print_report(model, console)
-    counts = frame["status"].value_counts()
+    # Methods that come to the same settings share their cells: counted once, shown for each.
+    counts = frame.drop_duplicates("key")["status"].value_counts()
     parts = [f"{counts[name]} {name}" for name in ("done", "failed", "pending") if name in counts]
-    console.print(f"{plural(len(frame))}: {', '.join(parts)}; {took}", highlight=False)
+    console.print(f"{plural(int(counts.sum()))}: {', '.join(parts)}; {took}", highlight=False)
     for page in written:
         if page.suffix == ".html":
             console.print(f"report: {page}", highlight=False, soft_wrap=True)

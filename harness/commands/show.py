@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shlex
 import sys
@@ -90,7 +89,7 @@ def method_info(method: MethodPlan) -> MethodInfo:
         paper_backbone = f"{spec.name}.{spec.tag}"
     return MethodInfo(
         name=method.name,
-        title=cls.title,
+        title=method.title,
         paper=cls.paper,
         paper_backbone=paper_backbone,
         paper_image_size=cls.image_size,
@@ -100,9 +99,14 @@ def method_info(method: MethodPlan) -> MethodInfo:
 
 
 def changed_settings(method: MethodPlan) -> list[str]:
-    """Return every setting that is not the paper's, as ``name value instead of value``."""
+    """Return every setting that is not the paper's, as ``name value instead of value``.
+
+    What a variant is there to change is the paper's for it.
+    """
+    from ...methods.settings import make_settings
+
     cls: Any = method.cls
-    default = json.loads(json.dumps(dataclasses.asdict(cls.Settings())))
+    default = json.loads(make_settings(cls, variant=method.variant)[1])
     used = json.loads(method.settings_json)
     return [
         f"{name} {_plain(used[name])} instead of {_plain(default[name])}"

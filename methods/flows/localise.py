@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from torch.nn import functional
 from torchvision.transforms import InterpolationMode
-from torchvision.transforms.functional import rotate
+from torchvision.transforms.functional import rotate as rotate_tensor
 
 from ..backbones import Backbone
-from ..features import pooled_scales, rotate_view
+from ..features import pooled_scales
+from ..views import rotate
 from .flow import negative_log_likelihood
 
 TRUNCATE = 4.0  # the blur's kernel ends after so many sigma, as scipy's does
@@ -62,7 +63,7 @@ def gradient_maps(
         part = [np.asarray(images[i]) for i in range(start, min(start + step, len(images)))]
         total = torch.zeros(len(part), side, side, device=backbone.device)
         for angle in angles:
-            views = np.stack([rotate_view(image, angle) for image in part])
+            views = np.stack([rotate(image, angle) for image in part])
             pixels = backbone.normalise(views).requires_grad_()
             features = standardise(pooled_scales(backbone, pixels, sizes, stride))
             # A sum, not a mean: the gradient of an image is the same in every batch.
@@ -76,7 +77,7 @@ def gradient_maps(
 def _rotate_back(gradient: torch.Tensor, angle: float) -> torch.Tensor:
     if angle % 360 == 0:
         return gradient
-    return rotate(gradient, -angle, interpolation=InterpolationMode.BILINEAR)
+    return rotate_tensor(gradient, -angle, interpolation=InterpolationMode.BILINEAR)
 
 
 def blur(maps: torch.Tensor, sigma: float) -> torch.Tensor:

@@ -1,0 +1,107 @@
+"""``reproduce explain``: one cell of a store, down to the hashes of its images."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from ...datasets.errors import UsageError
+from ..cell import canonical_json
+from ..store import Record, Status, Store
+from ..tuned import read_tuned
+from .inspect import STORE_OPTION, cell_of
+
+
+@click.command(name="explain")
+@click.argument("cell")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable, with every image.")
+@STORE_OPTION
+def explain(cell: str, store: Path, as_json: bool) -> int:
+    """Show one finished CELL: settings, metrics, environment and the hashes of its images."""
+    opened = Store(store)
+    record = find_one(opened, cell)
+    shown: dict[str, Any] = {"key": record.key, "status": record.status.value}
+    shown |= {"reason": record.reason} if record.reason else {}
+    shown |= dict(record.document or {})
+    if record.status is Status.DONE:
+        shown |= {"row": dict(record.row or {})}
+        shown |= {name: opened.load_json(record.key, name) for name in ("env", "images")}
+    shown |= tuning_of(opened, record)
+    if as_json:
+        print(json.dumps(shown, indent=1, sort_keys=True))
+        return 0
+    console = Console()
+    console.print(
+        f"key     {record.key}\nstatus  {record.status.value} {record.reason}", markup=False
+    )
+    for title in (t for t in ("cell", "hashes", "tuning", "row", "env") if t in shown):
+        console.print(f"\n[bold]{title}[/bold]")
+        for name, value in shown[title].items():
+            console.print(f"  {name:<20} {value}", markup=False, highlight=False, soft_wrap=True)
+    for split, images in shown.get("images", {}).items():
+        console.print(f"\n[bold]{split}[/bold]: {len(images)} images")
+        for image in images:
+            marks = [m for m in ("anomalous", "injected") if image[m]]
+            line = f"  {image['sha256'][:16]}  {image['id']}  {' '.join(marks)}"
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
+def tuning_of(store: Store, record: Record) -> dict[str, Any]:
+    """Return what a cell's tuning chose and from how many evaluations; empty for one without."""
+    key = (record.document or {}).get("hashes", {}).get("tuning")
+    if key is None:
+        return {}
+    tuned = read_tuned(store, key)
+    if tuned is None:
+        return {"tuning": {"chosen": "not in the store (any more)"}}
+    told = {
+        "chosen": canonical_json(dict(tuned.chosen)),
+        "evaluations": len(tuned.trials),
+        "objective": tuned.objective,
+        "saw": f"{', '.join(tuned.document['categories'])} at {tuned.document['noise']:g} % noise",
+        "test labels": "used" if tuned.oracle else "not used",
+        "seconds": tuned.seconds,
+        "device": tuned.device,
+        "key": key,
+    }
+    return {"tuning": told, "trials": list(tuned.trials)}
+
+
+def find_one(store: Store, text: str) -> Record:
+    """Return the one stored cell whose key begins with, or whose label contains, ``text``.
+
+    Raises
+    ------
+    UsageError
+        None, or more than one.
+    """
+    found = []
+    for key in store:
+        record = store.read(key)
+        cell = cell_of(record)
+        if key.startswith(text) or (cell and text in cell.label()):
+            found.append(record)
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise UsageError(
+            f"no cell in {store.root} matches '{text}'; `reproduce status` counts them"
+        )
+    more = f" and {len(found) - 4} more" if len(found) > 4 else ""
+    some = "; ".join(describe(record) for record in found[:4])
+    raise UsageError(f"{len(found)} cells match '{text}', give a key: {some}{more}")
+
+
+def describe(record: Record) -> str:
+    """Return a stored cell's key with what tells it from others of the same label."""
+    cell = cell_of(record)
+    if cell is None or record.document is None:
+        return record.key[:16]
+    source = record.document["hashes"].get("method", "")[:8]
+    protocol = cell.protocol.partition("/")[0]
+    return f"{record.key[:16]} = {cell.label()} ({protocol}, {cell.image_size} px, code {source})"

@@ -1,0 +1,166 @@
+"""A planned cell: its key, its images and what its row says before it has run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..datasets.types import Category, ImageRef
+from . import metrics
+from .cell import Cell, Identity, canonical_json
+from .files import sha256
+from .grid import MethodPlan
+from .store import Record, Status, Store
+from .task import Sample, Task
+
+if TYPE_CHECKING:
+    from ..datasets.manifest import Manifest
+    from ..datasets.noise import NoisyDraw
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedCell:
+    """A cell with the images it trains and tests on."""
+
+    identity: Identity
+    method: MethodPlan
+    train: tuple[Sample, ...]
+    test: tuple[Sample, ...]
+    row: dict[str, Any]
+
+    @property
+    def key(self) -> str:
+        """Return the cell's key."""
+        return self.identity.key
+
+    @property
+    def label(self) -> str:
+        """Return a short human name, with the variant."""
+        return self.identity.cell.label(self.method.name)
+
+    def lacks_maps(self, store: Store) -> bool:
+        """Say whether the method localises but the store holds no maps of this cell."""
+        localises = self.method.cls(self.method.settings).localises
+        return localises and not store.has(self.key, "maps.npz")
+
+    def task(self, store: Path, device: str, *, keep_maps: bool, exclusive: bool) -> Task:
+        """Return the work order for an engine."""
+        return Task(
+            identity=self.identity,
+            method=self.method.name,
+            settings=self.method.settings,
+            backbone=self.method.spec,
+            train=self.train,
+            test=self.test,
+            # A result serves every name that leads to the same settings: it keeps the base name.
+            row=self.row | {"method": self.method.base},
+            store=store.absolute(),
+            device=device,
+            keep_maps=keep_maps,
+            exclusive=exclusive,
+        )
+
+
+def planned_row(cell: PlannedCell, record: Record) -> dict[str, Any]:
+    """Return the frame row of a planned cell."""
+    status = Status.PENDING if record.status is Status.DAMAGED else record.status
+    done = dict(record.row or {})
+    # Names that are for people may have changed since the cell ran; today's are shown.
+    return done | cell.row | {"status": status.value, "error": record.reason, "key": cell.key}
+
+
+def samples_of(
+    drawn: NoisyDraw, manifest: Manifest
+) -> tuple[tuple[Sample, ...], tuple[Sample, ...], str]:
+    """Return training and test samples and the hash of everything that is in them.
+
+    Both are sorted by content hash: a method that depends on the order of its images must not
+    learn from it which ones were injected.
+    """
+    injected = {ref.id for ref in drawn.injected}
+
+    def sample(ref: ImageRef, *, masked: bool) -> Sample:
+        mask = ref.mask_path if masked and ref.anomalous else None
+        return Sample(
+            id=ref.id,
+            path=ref.path.absolute(),
+            sha256=manifest.record(ref.path).sha256,
+            anomalous=ref.anomalous,
+            injected=ref.id in injected,
+            mask_path=mask.absolute() if mask else None,
+            mask_sha256=manifest.record(mask).sha256 if mask else "",
+        )
+
+    train = tuple(sorted((sample(r, masked=False) for r in drawn.train), key=_by_content))
+    test = tuple(sorted((sample(r, masked=True) for r in drawn.test), key=_by_content))
+    listed = {
+        "train": [s.sha256 for s in train],
+        "test": [[s.sha256, s.anomalous, s.mask_sha256] for s in test],
+    }
+    return train, test, sha256(canonical_json(listed).encode())
+
+
+def _by_content(sample: Sample) -> tuple[str, str]:
+    return (sample.sha256, sample.id)
+
+
+def plan_cell(
+    target: str,
+    method: MethodPlan,
+    category: Category,
+    drawn: NoisyDraw,
+    seed: int,
+    images: tuple[tuple[Sample, ...], tuple[Sample, ...], str],
+    synthetic: bool,
+) -> PlannedCell:
+    """Return the cell of one method on drawn images, with its key and what its row says of it.
+
+    Parameters
+    ----------
+    images
+        As `samples_of` returns them.
+    synthetic
+        Whether the dataset is drawn instead of photographed.
+    """
+    train, test, images_sha256 = images
+    cell = Cell(
+        dataset=category.dataset,
+        category=category.name,
+        noise=float(drawn.level),
+        protocol=drawn.protocol_id,
+        seed=seed,
+        method=method.base,
+        settings=method.settings_json,
+        backbone=method.backbone,
+        image_size=method.image_size,
+        evaluation=metrics.EVALUATION,
+    )
+    hashes = {
+        "images": images_sha256,
+        "method": method.source_sha256,
+        "weights": method.weights_sha256,
+    }
+    anomalous = sum(sample.anomalous for sample in test)
+    row = {
+        "paper_target": target,
+        "dataset": cell.dataset,
+        "category": cell.category,
+        "noise": cell.noise,
+        "noise_effective": 100.0 * drawn.effective,
+        "protocol": cell.protocol,
+        "seed": seed,
+        "method": method.name,
+        "backbone": method.backbone,
+        "weights": method.weights_sha256,
+        "image_size": method.image_size,
+        "settings": method.settings_json,
+        "evaluation": cell.evaluation,
+        "synthetic": synthetic,
+        "n_train": len(train),
+        "n_train_noisy": sum(sample.injected for sample in train),
+        "n_test_good": len(test) - anomalous,
+        "n_test_anomalous": anomalous,
+    }
+    identity = Identity(cell=cell, hashes=hashes)
+    return PlannedCell(identity=identity, method=method, train=train, test=test, row=row)

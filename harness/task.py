@@ -1,0 +1,156 @@
+"""A task: the work order of one cell, which an engine hands to a worker."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ..datasets.errors import StoreError
+from ..datasets.images import ImageSet
+from .cell import Identity
+from .files import sha256
+from .store import Failure
+
+TRACEBACK_LIMIT = 8_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One image of a task: where it lies, what it contains and what is known of it.
+
+    ``anomalous`` is the true label; ``injected`` marks a training image that is an anomaly
+    labelled nominal. Both are the harness's knowledge, never the method's.
+    """
+
+    id: str
+    path: Path
+    sha256: str
+    anomalous: bool = False
+    injected: bool = False
+    mask_path: Path | None = None
+    mask_sha256: str = ""
+
+    def document(self) -> dict[str, Any]:
+        """Return what `images.json` keeps: everything but the path."""
+        kept = ("id", "sha256", "anomalous", "injected", "mask_sha256")
+        return {name: getattr(self, name) for name in kept}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """Everything a worker needs to run one cell.
+
+    Attributes
+    ----------
+    method
+        Name as on the command line, e.g. ``"rad@no-meta"``; the cell has the base name.
+    row
+        What is known of the cell before it runs, under the frame's column names.
+    warnings
+        What went wrong with it before, e.g. in a stack; its row tells.
+    """
+
+    identity: Identity
+    method: str
+    settings: Any
+    backbone: Any
+    train: tuple[Sample, ...]
+    test: tuple[Sample, ...]
+    row: dict[str, Any]
+    store: Path
+    device: str
+    keep_maps: bool
+    exclusive: bool
+    warnings: tuple[str, ...] = ()
+
+    # Where a cell was when its worker died without a word.
+    crash_phase: ClassVar[str] = "run"
+
+    @property
+    def identities(self) -> tuple[Identity, ...]:
+        """Return the cells that fail with this task."""
+        return (self.identity,)
+
+    @property
+    def tuning(self) -> str:
+        """Return the key of the tuning that the cell uses; empty where it uses none."""
+        return self.identity.hashes.get("tuning", "")
+
+    @property
+    def label(self) -> str:
+        """Return a short human name, with the variant."""
+        return self.identity.cell.label(self.method)
+
+    @property
+    def seed_axes(self) -> tuple[str | int, ...]:
+        """Return the axes that every random draw of the method depends on."""
+        cell = self.identity.cell
+        return seed_axes(cell.dataset, cell.category, cell.noise, cell.seed)
+
+
+def training_key(task: Task) -> str:
+    """Return a key that two tasks share if and only if fitting gives the same model for both.
+
+    It covers everything ``fit`` can see: method with source, settings and tuning, backbone with
+    weights, image size, the axes of the random draws, and the training images in their order.
+    What is tested on, and the noise protocol that chose it, do not enter.
+    """
+    cell = task.identity.cell
+    hashes = {name: h for name, h in task.identity.hashes.items() if name != "images"}
+    seen = {
+        "method": [cell.method, cell.settings, cell.backbone, cell.image_size],
+        "hashes": hashes,
+        "seed_axes": task.seed_axes,
+        "train": [sample.sha256 for sample in task.train],
+        "device": task.device,
+    }
+    return sha256(json.dumps(seen, sort_keys=True).encode())
+
+
+def image_set(samples: tuple[Sample, ...], size: int) -> ImageSet:
+    """Return samples as a method sees them: pixels and content hashes, no name and no label."""
+    return ImageSet([s.path for s in samples], [s.sha256 for s in samples], size)
+
+
+def seed_axes(dataset: str, category: str, noise: float, seed: int) -> tuple[str | int, ...]:
+    """Return the axes that every random draw of a method depends on; ``noise`` in percent."""
+    return (dataset, category, f"{noise:g}", seed)
+
+
+class PhaseError(Exception):
+    """Carries the phase in which a cell failed to the recorder; the cause is chained."""
+
+    def __init__(self, phase: str) -> None:
+        super().__init__(phase)
+        self.phase = phase
+
+
+@contextlib.contextmanager
+def phase(name: str) -> Iterator[None]:
+    """Mark any error raised inside as belonging to phase ``name``."""
+    try:
+        yield
+    except (Exception, SystemExit, KeyboardInterrupt) as err:
+        # A method that leaves by sys.exit() fails its cell like any other.
+        raise PhaseError(name) from err
+
+
+def as_failure(err: PhaseError) -> Failure:
+    """Return what is recorded of an error; one of the store is nobody's fault and raised again.
+
+    Raises
+    ------
+    StoreError
+        The disk is full or gone.
+    """
+    cause = err.__cause__ or err
+    if isinstance(cause, StoreError):
+        raise cause from None
+    lines = "".join(traceback.format_exception(cause))[-TRACEBACK_LIMIT:]
+    first_line = (str(cause).strip() or type(cause).__name__).splitlines()[0]
+    return Failure(kind=type(cause).__name__, message=first_line, phase=err.phase, traceback=lines)

@@ -1,0 +1,1 @@
+"""CoMet: soft confident learning and meta-learning on DifferNet's flow."""

@@ -1,0 +1,1 @@
+"""RAD: a flow with meta-learning, uncertainty-guided L2, soft refinement and tuned rates."""

@@ -1,0 +1,1 @@
+"""SoftPatch: PatchCore with its noisiest training patches removed and the others weighted."""
