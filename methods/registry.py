@@ -35,6 +35,7 @@ GROUP = "adrepro.methods"
 BUILTIN = {
     "comet": "adrepro.methods.comet.method:CoMet",
     "differnet": "adrepro.methods.differnet.method:DifferNet",
+    "glass": "adrepro.methods.glass.method:Glass",
     "irp": "adrepro.methods.refiners.irp:IRP",
     "meds-differnet": "adrepro.methods.meds.method:MedsDifferNet",
     "meds-patchcore": "adrepro.methods.meds.method:MedsPatchCore",
@@ -42,6 +43,7 @@ BUILTIN = {
     "osr": "adrepro.methods.refiners.osr:OSR",
     "patchcore": "adrepro.methods.patchcore.method:PatchCore",
     "rad": "adrepro.methods.rad.method:RAD",
+    "simplenet": "adrepro.methods.simplenet.method:SimpleNet",
     "softpatch": "adrepro.methods.softpatch.method:SoftPatch",
 }
 

@@ -1,0 +1,1 @@
+"""GLASS: a discriminator trained on anomalies made in feature space and in image space."""

@@ -1,0 +1,1 @@
+"""SimpleNet: a discriminator between patch features and the same with noise."""

@@ -1,0 +1,1 @@
+"""Synthetic anomalies in images: Perlin masks and textures, shared by several methods."""

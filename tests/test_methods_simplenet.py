@@ -1,0 +1,187 @@
+"""SimpleNet: loss, networks, training, method."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from method_images import drawn_set, make_context
+from sklearn.metrics import roc_auc_score
+
+from adrepro.datasets.errors import CellError, UsageError
+from adrepro.methods.backbones import parse_backbone
+from adrepro.methods.check import check_method
+from adrepro.methods.features import FeatureProvider
+from adrepro.methods.registry import method_class
+from adrepro.methods.settings import make_settings
+from adrepro.methods.simplenet.method import SimpleNet, SimpleNetSettings
+from adrepro.methods.simplenet.network import (
+    OptimiserSpec,
+    PatchNet,
+    build_adaptor,
+    build_discriminator,
+    grid_outputs,
+)
+from adrepro.methods.simplenet.patches import OTHER_DEVIATION, learn_moments
+from adrepro.methods.simplenet.train import TrainingPlan, batches, pick, train, truncated_l1
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Small matrices: several threads would mostly wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def plan(**changes):
+    adam = OptimiserSpec(kind="adam", rate=2e-3, decay=0.0)
+    base = TrainingPlan(
+        epochs=15, batch_images=4, patches_per_step=None, noise=0.5, margin=0.5,
+        adaptor=adam, discriminator=adam,
+    )  # fmt: skip
+    return replace(base, **changes)
+
+
+def test_loss_by_hand():
+    """Outputs beyond the margin cost nothing, those before it their distance to it."""
+    clean = torch.tensor([0.9, 0.5, 0.1, -1.0])  # costs 0, 0, 0.4, 1.5
+    noisy = torch.tensor([-0.9, -0.3, 0.5])  # costs 0, 0.2, 1.0
+    assert float(truncated_l1(clean, noisy, 0.5)) == pytest.approx(1.9 / 4 + 1.2 / 3)
+
+
+def test_networks_are_the_official_ones():
+    """Adaptor 1536 → 1536, discriminator 1536 → 1024 → 1: 2.36 and 1.58 million parameters."""
+    adaptor, discriminator = build_adaptor(1536, bias=True), build_discriminator(1536, 1024)
+    count = [sum(p.numel() for p in net.parameters()) for net in (adaptor, discriminator)]
+    assert count == [1536 * 1536 + 1536, 1536 * 1024 + 1024 + 2 * 1024 + 1024]
+    assert build_adaptor(8, bias=False).bias is None
+    assert discriminator[3].bias is None
+    spread = float(discriminator[0].weight.detach().std())
+    assert spread == pytest.approx((2 / (1536 + 1024)) ** 0.5, rel=0.02)
+
+
+def test_discriminator_sees_clean_and_noisy_in_one_batch(monkeypatch):
+    """Batch normalisation mixes both kinds, and the noise has the deviation asked for."""
+    torch.manual_seed(0)
+    net = PatchNet(6, 8, bias=True)
+    seen = []
+    net.discriminator.register_forward_hook(lambda _m, given, _out: seen.append(given[0].detach()))
+    features = torch.randn(4, 500, 6, generator=generator())
+    train(net, features, plan(epochs=1, noise=0.3), generator())
+    (batch,) = seen
+    assert len(batch) == 2 * 4 * 500
+    noise = batch[2000:] - batch[:2000]
+    assert float(noise.std()) == pytest.approx(0.3, rel=0.03)
+    assert abs(float(noise.mean())) < 0.01
+
+
+def test_training_finds_what_lies_off_the_nominal_plane():
+    """Nominal features fill a plane: what leaves it is anomalous, what lies in it is not."""
+    basis = torch.linalg.qr(torch.randn(16, 16, generator=generator(1))).Q
+    features = torch.randn(8, 200, 4, generator=generator(2)) @ basis[:, :4].T
+    torch.manual_seed(0)
+    net = PatchNet(16, 32, bias=True)
+    losses = train(net, features, plan(epochs=40), generator(3))
+    assert losses[-1] < 0.5 * losses[0]
+    inside = torch.randn(300, 4, generator=generator(4)) @ basis[:, :4].T
+    outside = inside + 0.5 * torch.randn(300, 12, generator=generator(5)) @ basis[:, 4:].T
+    grid = torch.cat([inside, outside]).reshape(1, 30, 20, 16)
+    scores = -grid_outputs(net, grid).flatten()
+    assert roc_auc_score([0] * 300 + [1] * 300, scores) > 0.95
+
+
+def test_without_noise_nothing_is_learned():
+    """The central idea taken away: the same training with vanishing noise separates nothing."""
+    basis = torch.linalg.qr(torch.randn(16, 16, generator=generator(1))).Q
+    features = torch.randn(8, 200, 4, generator=generator(2)) @ basis[:, :4].T
+    torch.manual_seed(0)
+    losses = train(PatchNet(16, 32, bias=True), features, plan(epochs=10, noise=1e-9), generator(3))
+    assert losses[-1] == pytest.approx(1.0, abs=0.02)  # margin + margin: outputs cannot differ
+
+
+def test_training_that_diverges_is_a_failed_cell():
+    """A loss that is no number raises and says in which epoch."""
+    features = torch.full((2, 4, 3), torch.inf)
+    with pytest.raises(CellError, match="epoch 1 of 15"):
+        train(PatchNet(3, 4, bias=True), features, plan(), generator())
+
+
+def test_batches_and_positions():
+    """Every image once per epoch; positions without repetition, all where fewer are there."""
+    epoch = batches(10, 4, generator())
+    assert [len(b) for b in epoch] == [4, 4, 2]
+    assert sorted(torch.cat(epoch).tolist()) == list(range(10))
+    rows = pick(50, 20, generator(), torch.device("cpu"))
+    assert len(set(rows.tolist())) == 20
+    assert pick(5, 20, generator(), torch.device("cpu")).tolist() == list(range(5))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("wide_resnet50_2", None), ("efficientnet_lite0", OTHER_DEVIATION)],
+)
+def test_features_of_other_networks_are_standardised(name, expected):
+    """The paper's backbone is left as it is; the deviation of others is set, constants stay 0."""
+    context = make_context(FeatureProvider(parse_backbone(name)))
+    features = torch.randn(3, 4, 4, 5, generator=generator()) * torch.arange(5) + 7
+    moved = learn_moments(features, None, context).apply(features.clone())
+    if expected is None:
+        torch.testing.assert_close(moved, features)
+        return
+    flat = moved.flatten(0, 2)
+    torch.testing.assert_close(flat.mean(0), torch.zeros(5), atol=1e-5, rtol=0)
+    torch.testing.assert_close(flat.std(0), expected * torch.tensor([0.0, 1, 1, 1, 1]))
+    chosen = learn_moments(features, 2.0, context).apply(features.clone())
+    assert float(chosen.flatten(0, 2).std(0)[1]) == pytest.approx(2.0)
+
+
+def test_scores_are_the_largest_of_the_map(tmp_path):
+    """Image scores are the maxima of maps on the finest grid, for any backbone's strides."""
+    context = make_context(FeatureProvider(parse_backbone("efficientnet_lite0")))
+    images = drawn_set(tmp_path / "a", 4, 64)
+    chosen = replace(make_settings(SimpleNet, "demo")[0], epochs=1)
+    method = SimpleNet(chosen)
+    method.fit(images, context)
+    scores = method.score(images, context)
+    assert scores.maps is not None
+    assert scores.maps.shape == (4, 8, 8)
+    np.testing.assert_array_equal(scores.image, scores.maps.max(axis=(1, 2)))
+
+
+@pytest.mark.parametrize("name", ["simplenet", "simplenet@saha"])
+def test_contract(name):
+    """The contract check passes."""
+    failed = [result for result in check_method(name) if not result.passed]
+    assert not failed
+
+
+def test_saha_variant_is_what_the_report_says():
+    """100 epochs of batches of 8, Adam at 1e-4 and 2e-4, σ = 0.015, adaptor without bias."""
+    chosen = make_settings(method_class("simplenet@saha"), variant="saha")[0]
+    assert (chosen.epochs, chosen.batch_images, chosen.noise) == (100, 8, 0.015)
+    assert (chosen.adaptor_optimiser, chosen.discriminator_optimiser) == ("adam", "adam")
+    assert (chosen.adaptor_rate, chosen.discriminator_rate) == (1e-4, 2e-4)
+    assert not chosen.adaptor_bias
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"strides": ()}, {"patch": 2}, {"epochs": 0}, {"patches_per_step": 1}, {"noise": 0.0},
+        {"deviation": -1.0}, {"adaptor_decay": -1.0},
+    ],
+)  # fmt: skip
+def test_impossible_settings(change):
+    """A value that means nothing is refused by name."""
+    with pytest.raises(ValueError, match=next(iter(change))):
+        SimpleNetSettings(**change)
+    name, value = next(iter(change.items()))
+    text = "" if value == () else str(value)
+    with pytest.raises(UsageError, match=name):
+        make_settings(SimpleNet, overrides={name: text})
