@@ -33,7 +33,10 @@ __all__ = [
 
 GROUP = "adrepro.methods"
 BUILTIN = {
+    "ae-ssim": "adrepro.methods.aessim.method:AESSIM",
     "comet": "adrepro.methods.comet.method:CoMet",
+    "cs-flow": "adrepro.methods.csflow.method:CSFlow",
+    "cutpaste": "adrepro.methods.cutpaste.method:CutPaste",
     "differnet": "adrepro.methods.differnet.method:DifferNet",
     "glass": "adrepro.methods.glass.method:Glass",
     "irp": "adrepro.methods.refiners.irp:IRP",
@@ -41,8 +44,11 @@ BUILTIN = {
     "meds-patchcore": "adrepro.methods.meds.method:MedsPatchCore",
     "mld-ir": "adrepro.methods.refiners.mld_ir:MLDIR",
     "osr": "adrepro.methods.refiners.osr:OSR",
+    "padim": "adrepro.methods.padim.method:Padim",
     "patchcore": "adrepro.methods.patchcore.method:PatchCore",
     "rad": "adrepro.methods.rad.method:RAD",
+    "rd4ad": "adrepro.methods.rd4ad.method:ReverseDistillation",
+    "riad": "adrepro.methods.riad.method:RIAD",
     "simplenet": "adrepro.methods.simplenet.method:SimpleNet",
     "softpatch": "adrepro.methods.softpatch.method:SoftPatch",
 }

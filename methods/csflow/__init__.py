@@ -1,0 +1,1 @@
+"""CS-Flow: a normalising flow over feature maps of three scales at once."""

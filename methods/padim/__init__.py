@@ -1,0 +1,1 @@
+"""PaDiM: a Gaussian of backbone features at every position."""

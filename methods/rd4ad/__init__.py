@@ -1,0 +1,1 @@
+"""Reverse distillation: a decoder rebuilds the features of a frozen teacher."""
