@@ -79,12 +79,13 @@ def test_methods_that_the_layout_does_not_name_get_lines_of_their_own():
 
 
 def test_blocks_are_methods_only_where_nobody_names_one():
-    """Table 1 has a block per method; tables over methods are one, Figure 3 has its two panels."""
+    """Table 1 has a block per method; tables over methods are one, or one per dataset."""
     blocks = {name: [b.spec.id for b in model_for(name).blocks] for name in RAD_TARGETS}
     cast = ["rad", "mld-ir", "irp", "osr", "differnet", "patchcore"]
     assert blocks["rad/table1"] == cast
-    assert blocks["rad/fig3"] == ["mvtec_ad", "ksdd2"]
-    for name in ("rad/table2", "rad/table3", "rad/table4", "rad/removal"):
+    for name in ("rad/fig3", "rad/removal"):
+        assert blocks[name] == ["mvtec_ad", "ksdd2"]
+    for name in ("rad/table2", "rad/table3", "rad/table4"):
         assert blocks[name] == [""]
 
 
