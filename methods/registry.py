@@ -1,8 +1,9 @@
 """From a method's name to its class, without importing what is not asked for.
 
 A name is a built-in one, one of an installed package's entry points in the group
-``adrepro.methods``, or ``module:Class`` for a class of one's own that Python can import from the
-current folder. ``@variant`` behind any of them names one of the method's variants.
+``adrepro.methods``, ``anomalib:<Model>`` for a model of that library, or ``module:Class`` for a
+class of one's own that Python can import from the current folder. ``@variant`` behind any of them
+names one of the method's variants.
 """
 
 from __future__ import annotations
@@ -32,12 +33,16 @@ __all__ = [
 ]
 
 GROUP = "adrepro.methods"
+# Names of what is no method: scores that the harness reads from files.
+SCORES_PREFIX = "scores:"
+ANOMALIB = "anomalib"
 BUILTIN = {
     "ae-ssim": "adrepro.methods.aessim.method:AESSIM",
     "comet": "adrepro.methods.comet.method:CoMet",
     "cs-flow": "adrepro.methods.csflow.method:CSFlow",
     "cutpaste": "adrepro.methods.cutpaste.method:CutPaste",
     "differnet": "adrepro.methods.differnet.method:DifferNet",
+    "draem": "adrepro.methods.draem.method:DRAEM",
     "glass": "adrepro.methods.glass.method:Glass",
     "irp": "adrepro.methods.refiners.irp:IRP",
     "meds-differnet": "adrepro.methods.meds.method:MedsDifferNet",
@@ -127,7 +132,8 @@ def method_class(name: str) -> type[Method]:
     Parameters
     ----------
     name
-        A registered name, or ``module:Class``; either may be followed by ``@variant``.
+        A registered name, ``anomalib:<Model>`` or ``module:Class``; any may be followed by
+        ``@variant``.
 
     Raises
     ------
@@ -136,6 +142,11 @@ def method_class(name: str) -> type[Method]:
     UsageError
         The module cannot be imported, the class is no `Method`, or it has no variants.
     """
+    if name.startswith(SCORES_PREFIX):
+        raise UsageError(
+            f"'{name}' means scores from a file, which are no method; expected a method here "
+            "(a class in a module called scores: package.scores:Class)"
+        )
     base, variant = split_variant(name)
     cls = _load(base) if ":" in base else _registered(base)
     if base != name and not variant:
@@ -157,6 +168,11 @@ def _registered(name: str) -> type[Method]:
 @lru_cache(maxsize=64)
 def _load(target: str) -> type[Method]:
     module_name, _, class_name = target.partition(":")
+    if module_name == ANOMALIB:
+        # No module of that name holds methods: the classes are made from the library's models.
+        from .anomalib_adapter.method import anomalib_method
+
+        return anomalib_method(class_name)
     if os.getcwd() not in sys.path:
         # Last, so that a file in the current folder never hides an installed package.
         sys.path.append(os.getcwd())

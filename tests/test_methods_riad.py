@@ -1,5 +1,7 @@
 """RIAD: masks, inpainting that cannot look, and what it finds."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -139,6 +141,37 @@ def test_what_cannot_be_guessed_is_found(tmp_path):
     assert maps[world.masks].mean() > 4 * maps[~world.labels].mean()
 
 
+def test_the_network_never_sees_a_whole_image(tmp_path, monkeypatch):
+    """In training and in scoring, a third of the cells of everything it is shown is black."""
+    images = drawn_set(tmp_path / "images", 4, size=32)
+    assert images.array().max(axis=3).min() > 0  # no pixel is black by itself
+    seen = []
+    plain = InpaintingUNet.forward
+
+    def forward(self, x):
+        black = (x == 0).all(dim=1)
+        seen.append((self.training, float(black.float().mean(dim=(1, 2)).min())))
+        return plain(self, x)
+
+    monkeypatch.setattr(InpaintingUNet, "forward", forward)
+    method = quickly(cells=(2, 4))
+    method.fit(images, scratch_context())
+    method.score(images, scratch_context())
+    assert {training for training, _ in seen} == {True, False}
+    assert all(least == pytest.approx(1 / 3, abs=0.02) for _, least in seen)
+
+
+@pytest.mark.parametrize(("changes", "taken"), [({"epochs": 2}, 4), ({"steps": 3}, 3)])
+def test_steps_taken(tmp_path, changes, taken):
+    """Five images in batches of four are two steps an epoch; steps, if set, count instead."""
+    told = []
+    images = drawn_set(tmp_path / "images", 5, size=32)
+    context = replace(scratch_context(), progress=lambda _fraction, text: told.append(text))
+    quickly(**changes).fit(images, context)
+    assert len(told) == taken
+    assert told[-1].startswith(f"step {taken} of {taken}")
+
+
 @pytest.mark.parametrize("size", [40, 24])
 def test_sizes_that_do_not_divide(tmp_path, size):
     """An image size that the strides or the cells do not divide is refused in one line."""
@@ -153,7 +186,8 @@ def test_contract():
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("cells", "()"), ("parts", "1"), ("filter", "4"), ("width", "0")]
+    ("key", "value"),
+    [("cells", "()"), ("parts", "1"), ("filter", "4"), ("width", "0"), ("steps", "0")],
 )
 def test_impossible_settings(key, value):
     """Settings that mean nothing are one line."""

@@ -82,7 +82,9 @@ class CutPaste(Method):
         "The Gaussian's covariance is shrunk after Ledoit and Wolf, as in third-party code: there "
         "are fewer training images than features.",
         "The three images of a step come from the same nominal one, and a patch's contrast changes "
-        "about the mean of the whole image.",
+        "about the mean of the whole image; the jitter's four changes have a fixed order.",
+        "The projection head's lengths and how far images are moved, which the paper leaves open, "
+        "are third-party code's and a guess.",
     )
     Settings = CutPasteSettings
     settings: CutPasteSettings

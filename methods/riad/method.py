@@ -29,10 +29,12 @@ class RIADSettings:
         Channels of the network's first level (third-party implementations: 64).
     epochs, batch
         Passes over the training images (300) and images per step (4).
+    steps
+        Steps in all, whatever the number of images; None = as many as ``epochs`` come to.
     learning_rate
         Of Adam (1e-4).
     decay_at
-        Share of the epochs after which the rate falls to a tenth (250 of 300).
+        Share of the steps after which the rate falls to a tenth (250 of 300).
     filter
         Side in pixels of the mean filter on the map (21).
     """
@@ -42,6 +44,7 @@ class RIADSettings:
     width: int = 64
     epochs: int = 300
     batch: int = 4
+    steps: int | None = None
     learning_rate: float = 1e-4
     decay_at: float = 250 / 300
     filter: int = 21
@@ -53,6 +56,8 @@ class RIADSettings:
             raise ValueError(f"parts={self.parts}: expected at least 2, or nothing would be left")
         if min(self.width, self.epochs, self.batch) < 1:
             raise ValueError("width, epochs and batch must be at least 1")
+        if self.steps is not None and self.steps < 1:
+            raise ValueError(f"steps={self.steps}: expected at least 1, or none")
         if self.filter < 1 or self.filter % 2 == 0:
             raise ValueError(f"filter={self.filter}: expected an odd side, e.g. 21")
 
@@ -69,7 +74,7 @@ class RIAD(Method):
         "quick": {
             "image_size": 64,
             "width": 16,
-            "epochs": 6,
+            "steps": 200,
             "learning_rate": 1e-3,
             "cells": (2, 4, 8),
             "filter": 7,
@@ -116,7 +121,7 @@ class RIAD(Method):
             masks = disjoint_masks(train.size, chosen.cells[pick], chosen.parts, generator)
             return inpainting_loss(images, inpaint(network, images, masks.to(pool.device)))
 
-        steps = chosen.epochs * steps_per_epoch(len(pool), chosen.batch)
+        steps = chosen.steps or chosen.epochs * steps_per_epoch(len(pool), chosen.batch)
         optimiser = torch.optim.Adam(network.parameters(), lr=chosen.learning_rate)
         decay = step_decay(optimiser, steps, [chosen.decay_at], 0.1)
         train_network([network], optimiser, decay, loss, steps, context.progress)

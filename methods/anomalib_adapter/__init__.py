@@ -1,0 +1,1 @@
+"""Models of the library anomalib, run by this harness as ``anomalib:<Model>``."""
