@@ -18,6 +18,9 @@ from ..datasets.errors import AdreproError, UnknownNameError
 
 # name → (module:attribute, one line of help)
 COMMANDS: dict[str, tuple[str, str]] = {
+    "audit": ("audit:command", "Hold printed numbers against each other; nothing is run."),
+    "bundle": ("bundle:bundle", "Pack a target's scores, settings, hashes and table into a file."),
+    "check": ("check:check", "Say which printed numbers stored results reproduce, for CI."),
     "data": ("data:command", "List, scan, verify and fetch datasets."),
     "explain": ("explain:explain", "Show a finished cell down to its image hashes."),
     "export": ("inspect:export", "Write all results of a store as CSV or Parquet."),
@@ -26,9 +29,16 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "List methods, check one against the contract, start a new one.",
     ),
     "plan": ("run:plan", "Show what a target would run, and whether the data can give it."),
+    "record-baseline": (
+        "check:record_baseline",
+        "Record stored results for `check --against`.",
+    ),
     "run": ("run:run", "Run any grid of methods, datasets, noise levels and seeds."),
+    "scores": ("scores:command", "Write the files that scores made elsewhere are filled into."),
+    "stats": ("stats:stats", "Show intervals, tests between methods, ranks and robustness areas."),
     "status": ("inspect:status", "Count finished, failed and pending cells."),
     "targets": ("targets:command", "List the published tables and figures that can be run."),
+    "verify": ("bundle:verify", "Recompute a bundle's metrics and table, and compare."),
     "why": ("inspect:why", "Say why cells are stale, failed or not run."),
 }
 
@@ -91,7 +101,8 @@ def cli(ctx: click.Context, debug: bool) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and end the process with its exit code.
 
-    0 done, 1 some cells failed, 2 usage or bad input, 130 or 143 interrupted.
+    0 done, 1 some cells failed or are not reproduced, 2 usage or bad input, 3 a check
+    without a decision, 130 or 143 interrupted.
     """
     sys.exit(invoke(sys.argv[1:] if arguments is None else arguments))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,11 +11,12 @@ from ..datasets.images import load_mask
 from ..datasets.seeds import derive_seed
 from . import metrics
 from .cell import Cell
+from .evaluations import PER_IMAGE_MINMAX
 from .task import Sample
 from .threshold import iqr_threshold
 
 if TYPE_CHECKING:
-    from ..methods.base import Method, Scores
+    from ..methods.base import Scores
     from .fitting import Fitted
 
 
@@ -24,20 +26,27 @@ def evaluate(
     """Compute every metric of a cell, under the frame's column names.
 
     Pixel metrics are None where the method does not localise or an anomalous image has no mask.
+    ``scores`` are `minmax.stretched_scores` where the cell's evaluation asks for them; there is no
+    threshold then, as no training map was stretched, and no metric that needs one.
     """
-    threshold = iqr_threshold(fitted.train_scores.image)
+    stretched = cell.evaluation == PER_IMAGE_MINMAX
+    known = fitted.train_scores.image.size and not stretched
+    threshold = iqr_threshold(fitted.train_scores.image) if known else None
+    sigma = 0.0 if stretched else fitted.method.smoothing_sigma
     labels = np.array([sample.anomalous for sample in test], dtype=bool)
     return {
         "threshold": threshold,
         **_image(scores.image, labels, threshold),
         **_balanced(scores.image, labels, threshold, balanced_subset(test, cell)),
-        **_pixel(scores, test, cell.image_size, fitted.method),
+        **_pixel(scores, test, cell.image_size, sigma),
         **_removal(fitted.train_weights, train),
     }
 
 
-def _image(scores: np.ndarray, labels: np.ndarray, threshold: float) -> dict[str, float | None]:
-    found = metrics.image_metrics(scores, labels, threshold)
+def _image(
+    scores: np.ndarray, labels: np.ndarray, threshold: float | None
+) -> dict[str, float | None]:
+    found = _measured(scores, labels, threshold)
     return {
         "image_auroc": found.auroc,
         "image_ap": found.ap,
@@ -51,15 +60,25 @@ def _image(scores: np.ndarray, labels: np.ndarray, threshold: float) -> dict[str
 
 
 def _balanced(
-    scores: np.ndarray, labels: np.ndarray, threshold: float, chosen: np.ndarray
+    scores: np.ndarray, labels: np.ndarray, threshold: float | None, chosen: np.ndarray
 ) -> dict[str, float | None]:
-    found = metrics.image_metrics(scores[chosen], labels[chosen], threshold)
+    found = _measured(scores[chosen], labels[chosen], threshold)
     return {
         "precision_balanced": found.precision,
         "recall_balanced": found.recall,
         "f1_balanced": found.f1,
         "f1_max_balanced": found.f1_max,
     }
+
+
+def _measured(
+    scores: np.ndarray, labels: np.ndarray, threshold: float | None
+) -> metrics.ImageMetrics:
+    """Measure image-level detection; without a threshold nothing that is taken at one."""
+    if threshold is not None:
+        return metrics.image_metrics(scores, labels, threshold)
+    found = metrics.image_metrics(scores, labels, 0.0)
+    return replace(found, precision=None, recall=None, f1=None)
 
 
 def balanced_subset(test: tuple[Sample, ...], cell: Cell) -> np.ndarray:
@@ -86,11 +105,11 @@ def balanced_subset(test: tuple[Sample, ...], cell: Cell) -> np.ndarray:
 
 
 def _pixel(
-    scores: Scores, test: tuple[Sample, ...], size: int, method: Method
+    scores: Scores, test: tuple[Sample, ...], size: int, sigma: float
 ) -> dict[str, float | None]:
     if scores.maps is None or any(s.anomalous and s.mask_path is None for s in test):
         return dict.fromkeys(("pixel_auroc", "pixel_ap", "aupro"))
-    maps = metrics.upsample_and_smooth(scores.maps, size, method.smoothing_sigma)
+    maps = metrics.upsample_and_smooth(scores.maps, size, sigma)
     masks = np.stack([load_mask(s.mask_path if s.anomalous else None, (size, size)) for s in test])
     found = metrics.pixel_metrics(maps, masks)
     return {"pixel_auroc": found.auroc, "pixel_ap": found.ap, "aupro": found.aupro}
@@ -113,15 +132,18 @@ def score_arrays(
     fitted: Fitted,
     train: tuple[Sample, ...],
     test: tuple[Sample, ...],
-    threshold: float,
+    threshold: float | None,
 ) -> dict[str, np.ndarray]:
-    """Return what is kept so that image metrics can be recomputed without running again."""
+    """Return what is kept so that image metrics can be recomputed without running again.
+
+    A threshold that there is none of is NaN.
+    """
     arrays = {
         "test_scores": scores.image,
         "test_labels": np.array([s.anomalous for s in test], dtype=bool),
         "train_scores": fitted.train_scores.image,
         "train_injected": np.array([s.injected for s in train], dtype=bool),
-        "threshold": np.array(threshold, dtype=np.float64),
+        "threshold": np.array(np.nan if threshold is None else threshold, dtype=np.float64),
     }
     if fitted.train_weights is not None:
         arrays["train_weights"] = fitted.train_weights

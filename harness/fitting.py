@@ -34,6 +34,7 @@ class Fitted:
         Fitted, ready to score.
     train_scores
         Scores of the training images, without maps; the label-free threshold comes from them.
+        Empty where a file of scores has none.
     train_weights
         ``float32 [N]`` in [0, 1], see `Method.train_weights`; None where nothing is removed.
     fit_s

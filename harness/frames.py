@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from .fingerprint import fingerprint
 from .store import Record, Status, Store
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ METRIC_COLUMNS = (
 OTHER_COLUMNS = (
     "device", "device_name", "exclusive", "fit_shared", "stacked", "key", "settings", "tuned",
     "tuning_alone",
-    "evaluation", "synthetic", "warnings", "error",
+    "evaluation", "fingerprint", "synthetic", "warnings", "error",
 )  # fmt: skip
 COLUMNS = (*IDENTITY_COLUMNS, *METRIC_COLUMNS, *OTHER_COLUMNS)
 
@@ -34,7 +35,8 @@ def to_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """Return a frame with exactly `COLUMNS`; metrics are float64 fractions, NaN = undefined."""
     import pandas as pd
 
-    frame = pd.DataFrame([dict(row) for row in rows]).reindex(columns=list(COLUMNS))
+    named = [dict(row) | {"fingerprint": _fingerprint(row)} for row in rows]
+    frame = pd.DataFrame(named).reindex(columns=list(COLUMNS))
     frame["warnings"] = [
         "; ".join(value) if isinstance(value, list) else "" for value in frame["warnings"]
     ]
@@ -45,17 +47,24 @@ def to_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     return frame.astype(dict.fromkeys(floats, "float64") | kinds)
 
 
+def _fingerprint(row: Mapping[str, Any]) -> str | None:
+    """Return the protocol fingerprint of a row; None of a damaged cell that says nothing."""
+    known = all(row.get(name) is not None for name in ("evaluation", "protocol", "image_size"))
+    return fingerprint(row) if known else None
+
+
 def store_frame(store: Store) -> pd.DataFrame:
     """Return one row per cell of a store: done, failed and damaged ones alike."""
     rows = []
     for key in store:
         record = store.read(key)
         if record.status is not Status.PENDING:
-            rows.append(_row(record))
+            rows.append(record_row(record))
     return to_frame(rows)
 
 
-def _row(record: Record) -> dict[str, Any]:
+def record_row(record: Record) -> dict[str, Any]:
+    """Return the row of one cell as the store holds it."""
     cell = dict((record.document or {}).get("cell", {}))
     named = {name: cell[name] for name in cell if name in COLUMNS}
     state = {"status": record.status.value, "error": record.reason, "key": record.key}

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..datasets.errors import UnknownNameError, UsageError, WeightsError
+from .evaluations import EVALUATION
 from .presets import PRESETS
+
+if TYPE_CHECKING:
+    from .scorefolder import ScoreFolder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,10 +38,14 @@ class Grid:
         Number of repetitions.
     protocols
         Noise protocols, e.g. ``"fixed-test"`` or ``"fixed-test:total=60"``; each gives a table.
+    evaluations
+        Evaluation protocols; each gives a table.
     preset
         Name of the preset.
     backbone, weights, image_size
         Override of every method's own; None = the preset's or the method's.
+    sizes
+        Method name → image size that it runs with where ``image_size`` gives none.
     overrides
         ``method.key`` → text, settings given on the command line; a name without a variant
         means the method and all its variants.
@@ -52,10 +60,12 @@ class Grid:
     noise: tuple[float, ...]
     seeds: int
     protocols: tuple[str, ...] = ("fixed-test",)
+    evaluations: tuple[str, ...] = (EVALUATION,)
     preset: str = "paper"
     backbone: str | None = None
     weights: str | None = None
     image_size: int | None = None
+    sizes: Mapping[str, int] = field(default_factory=dict)
     overrides: Mapping[str, str] = field(default_factory=dict)
     expected: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -105,6 +115,8 @@ class MethodPlan:
         The backbone specification, or None.
     missing
         Why the weights cannot be had, where a plan was asked for all the same.
+    scores
+        The folder that the scores come from, where they come from files.
     """
 
     name: str
@@ -120,20 +132,23 @@ class MethodPlan:
     spec: Any
     source_sha256: str
     missing: str = ""
+    scores: ScoreFolder | None = None
 
 
 def check_names(grid: Grid) -> None:
     """Refuse unknown datasets and methods before anything is loaded for the known ones."""
     from ..datasets.catalog import parse_dataset_spec
     from ..methods.registry import method_class
+    from .scorefolder import is_scores, open_scores
 
     for text in grid.datasets:
         parse_dataset_spec(text)
     for name in grid.methods:
-        method_class(name)
+        open_scores(name) if is_scores(name) else method_class(name)
     check_overrides(grid)
     for name in grid.methods:
-        settings_of(grid, name)
+        if not is_scores(name):
+            settings_of(grid, name)
 
 
 def check_overrides(grid: Grid) -> None:
@@ -192,8 +207,15 @@ def plan_methods(grid: Grid, *, need_weights: bool = True) -> tuple[MethodPlan, 
     UsageError
         Unknown method, setting or backbone, wrong type, or weights that cannot be had.
     """
+    from .scorefolder import is_scores, plan_scores, refuse_namesakes
+
     check_overrides(grid)
-    return tuple(_plan_method(grid, name, need_weights) for name in dict.fromkeys(grid.methods))
+    planned = tuple(
+        plan_scores(grid, name) if is_scores(name) else _plan_method(grid, name, need_weights)
+        for name in dict.fromkeys(grid.methods)
+    )
+    refuse_namesakes(planned)
+    return planned
 
 
 def _plan_method(grid: Grid, name: str, need_weights: bool) -> MethodPlan:
@@ -225,7 +247,7 @@ def _plan_method(grid: Grid, name: str, need_weights: bool) -> MethodPlan:
         cls=cls,
         settings=settings,
         settings_json=settings_json,
-        image_size=grid.image_size or preset_image_size(cls, preset),
+        image_size=grid.image_size or grid.sizes.get(name) or preset_image_size(cls, preset),
         backbone=backbone,
         weights_sha256=weights,
         spec=spec,

@@ -89,6 +89,7 @@ def stacks_of(tasks: Sequence[Task], limit: int) -> list[list[Task]]:
             stacks[-1] += unit
         else:
             stacks.append(list(unit))
-            room = limit if method_class(unit[0].method).stacks else 1
+            stacks_up = unit[0].scores is None and method_class(unit[0].method).stacks
+            room = limit if stacks_up else 1
         room, last = room - 1, key
     return stacks

@@ -39,6 +39,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from .evaluations import EVALUATION
 from .ranking import average_precision, f1_max, overlap_area, rank, roc_area
 from .smoothing import upsample_and_smooth
 
@@ -52,9 +53,6 @@ __all__ = [
     "removal_metrics",
     "upsample_and_smooth",
 ]
-
-EVALUATION = "eval/2"
-"""Version of these definitions, of the map smoothing and of the threshold rule; part of the key."""
 
 NOTHING_REMOVED = 1e-6
 

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..datasets.types import Category, Dataset
+from .evaluations import evaluations_of, left_out
 from .feasible import Outlook, feasible, noise_protocols
 from .grid import Grid, MethodPlan, check_names, plan_methods
 from .planned import PlannedCell, plan_cell, planned_row, samples_of
+from .scorecells import add_scores
 from .selection import chosen_categories, missing_categories, open_datasets
 from .store import Record, Status, Store
 from .tuning import PlannedTuning, TuningTask, add_tunings, pending_tunings
@@ -111,7 +113,8 @@ def make_plan(
     workers
         Threads that decode images.
     need_weights
-        False makes a plan also where weights cannot be had; its keys are then of no use.
+        False makes a plan also where weights, or all files of scores, cannot be had; its keys are
+        then of no use.
     progress
         Called with a fraction and a text while images are scanned.
 
@@ -131,7 +134,7 @@ def make_plan(
     for outlook in seen:
         outlook.raise_if_impossible()
     cells: list[PlannedCell] = []
-    warnings = missing_categories(grid, datasets)
+    warnings = [*left_out(methods, grid.evaluations), *missing_categories(grid, datasets)]
     for dataset in datasets:
         names = chosen_categories(grid, dataset)
         manifest = _scan(dataset, names, cache, workers, progress)
@@ -141,19 +144,23 @@ def make_plan(
             for drawn, seed in _draws(grid, category, protocols, manifest, warnings):
                 images = samples_of(drawn, manifest)
                 cells += [
-                    plan_cell(grid.target, m, category, drawn, seed, images, dataset.synthetic)
+                    plan_cell(
+                        grid.target, m, category, drawn, seed, images, dataset.synthetic, evaluation
+                    )
                     for m in methods
+                    for evaluation in evaluations_of(m, grid.evaluations)
                 ]
     tuned, tunings = add_tunings(cells)
+    complete, lacking = add_scores(tuned, protocols, need_files=need_weights)
     return Plan(
         grid=grid,
         methods=methods,
         protocols=protocols,
         datasets=datasets,
-        cells=tuned,
+        cells=complete,
         tunings=tunings,
         notes=_notes(seen),
-        warnings=tuple(dict.fromkeys(warnings)),
+        warnings=tuple(dict.fromkeys([*warnings, *lacking])),
     )
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..datasets.types import Category, ImageRef
-from . import metrics
 from .cell import Cell, Identity, canonical_json
+from .evaluations import EVALUATION
 from .files import sha256
 from .grid import MethodPlan
 from .store import Record, Status, Store
@@ -17,17 +17,19 @@ from .task import Sample, Task
 if TYPE_CHECKING:
     from ..datasets.manifest import Manifest
     from ..datasets.noise import NoisyDraw
+    from .scorecells import ScoreFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedCell:
-    """A cell with the images it trains and tests on."""
+    """A cell with the images it trains and tests on; ``scores`` is where they lie, if in a file."""
 
     identity: Identity
     method: MethodPlan
     train: tuple[Sample, ...]
     test: tuple[Sample, ...]
     row: dict[str, Any]
+    scores: ScoreFile | None = None
 
     @property
     def key(self) -> str:
@@ -41,6 +43,8 @@ class PlannedCell:
 
     def lacks_maps(self, store: Store) -> bool:
         """Say whether the method localises but the store holds no maps of this cell."""
+        if self.scores is not None:
+            return self.scores.has_maps and not store.has(self.key, "maps.npz")
         localises = self.method.cls(self.method.settings).localises
         return localises and not store.has(self.key, "maps.npz")
 
@@ -59,6 +63,7 @@ class PlannedCell:
             device=device,
             keep_maps=keep_maps,
             exclusive=exclusive,
+            scores=self.scores,
         )
 
 
@@ -113,6 +118,7 @@ def plan_cell(
     seed: int,
     images: tuple[tuple[Sample, ...], tuple[Sample, ...], str],
     synthetic: bool,
+    evaluation: str = EVALUATION,
 ) -> PlannedCell:
     """Return the cell of one method on drawn images, with its key and what its row says of it.
 
@@ -122,6 +128,8 @@ def plan_cell(
         As `samples_of` returns them.
     synthetic
         Whether the dataset is drawn instead of photographed.
+    evaluation
+        Name of the evaluation protocol.
     """
     train, test, images_sha256 = images
     cell = Cell(
@@ -134,7 +142,7 @@ def plan_cell(
         settings=method.settings_json,
         backbone=method.backbone,
         image_size=method.image_size,
-        evaluation=metrics.EVALUATION,
+        evaluation=evaluation,
     )
     hashes = {
         "images": images_sha256,

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..datasets.images import ImageSet
 from .env import capture, device_name
 from .evaluate import evaluate, score_arrays
-from .fitting import Clock, Fits, context_of, fit_task, synchronise
+from .evaluations import PER_IMAGE_MINMAX
+from .fitting import Fits, context_of, fit_task
 from .log import CappedLog
-from .memory import PeakMemory
+from .minmax import stretched_scores
+from .scorecells import measure_file
+from .scoring import SharedScores, score_task
 from .store import Failure, Store
 from .task import PhaseError, Task, as_failure, image_set, phase, training_key
 from .tuned import Tuned
 
 if TYPE_CHECKING:
-    from ..methods.base import Context, Method, Scores
     from ..methods.features import FeatureProvider
 
 LOG_LIMIT = 200_000
-LATENCY_BUDGET_S = 0.5
 
 
 def run_cell(
@@ -33,6 +31,7 @@ def run_cell(
     features: FeatureProvider,
     progress: Callable[[float, str], None],
     fits: Fits | None = None,
+    shared: SharedScores | None = None,
 ) -> Failure | None:
     """Run one cell and publish its result or its failure.
 
@@ -47,6 +46,8 @@ def run_cell(
     fits
         Fitted methods that the worker holds; a cell with the same training set is not fitted
         again. None = nothing is held.
+    shared
+        Scores that the worker holds for cells that evaluate the same. None = nothing is held.
 
     Returns
     -------
@@ -57,7 +58,8 @@ def run_cell(
     log = CappedLog(LOG_LIMIT)
     try:
         with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
-            row, arrays, documents = _measure(task, features, progress, fits or Fits())
+            held = (fits or Fits(), shared or SharedScores())
+            row, arrays, documents = _measure(task, features, progress, *held)
         with phase("write"):
             store.write_result(task.identity, row, arrays, documents, log.text())
     except PhaseError as err:
@@ -68,9 +70,15 @@ def run_cell(
 
 
 def _measure(
-    task: Task, features: FeatureProvider, progress: Callable[[float, str], None], fits: Fits
+    task: Task,
+    features: FeatureProvider,
+    progress: Callable[[float, str], None],
+    fits: Fits,
+    shared_scores: SharedScores,
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Fit, score and evaluate; return the row, the arrays and the documents to store."""
+    if task.scores is not None:
+        return *measure_file(task, task.scores), _documents(task)
     cell = task.identity.cell
     with phase("load"):
         context = context_of(task, features, progress)
@@ -81,29 +89,31 @@ def _measure(
     if not shared:
         print(fitted.log, end="")
         before -= fitted.features_s
-    with PeakMemory(task.device) as memory, phase("score"):
-        scores, score_s, warnings = _score(fitted.method, test, context)
-        latency = latency_ms(fitted.method, test, context) if cell.seed == 0 else None
+    scored = score_task(task, fitted.method, test, context, shared_scores)
     with phase("metrics"):
+        scores = scored.scores
+        if cell.evaluation == PER_IMAGE_MINMAX:
+            scores = stretched_scores(scores, fitted.method, cell.image_size)
         row = dict(task.row) | evaluate(scores, fitted, task.train, task.test, cell)
         row |= {
             "fit_s": round(fitted.fit_s, 6),
             "fit_shared": shared,
             "stacked": fitted.stacked,
-            "score_ms_per_image": round(1000 * score_s / max(1, len(test)), 6),
-            "latency_ms": latency,
+            "score_ms_per_image": round(1000 * scored.seconds / max(1, len(test)), 6),
+            "latency_ms": scored.latency_ms,
             "features_s": round(features.compute_s - before, 6),
-            "peak_memory_mb": max(fitted.memory_mb, memory.megabytes),
+            "peak_memory_mb": max(fitted.memory_mb, scored.memory_mb),
             "device": task.device,
             "device_name": device_name(task.device),
             "exclusive": task.exclusive,
             **(fitted.tuned.row(device_name(task.device)) if fitted.tuned else {}),
-            "warnings": [*_warnings(task, fits, fitted.tuned), *warnings],
+            "warnings": [*_warnings(task, fits, fitted.tuned), *scored.warnings],
         }
     threshold = row["threshold"]
     arrays = {"scores": score_arrays(scores, fitted, task.train, task.test, threshold)}
-    if task.keep_maps and scores.maps is not None:
-        arrays["maps"] = {"maps": scores.maps.astype(np.float32)}
+    if task.keep_maps and scored.scores.maps is not None:
+        # Raw under every evaluation: what is done to them can be done again.
+        arrays["maps"] = {"maps": scored.scores.maps.astype(np.float32)}
     return row, arrays, _documents(task)
 
 
@@ -121,37 +131,3 @@ def _documents(task: Task) -> dict[str, Any]:
         },
         "env": capture(task.device),
     }
-
-
-def _score(method: Method, test: ImageSet, context: Context) -> tuple[Scores, float, list[str]]:
-    """Score the test images with timing; validate what the method returned.
-
-    Computing frozen features is not part of the time: they are shared by cells, and whoever comes
-    first would be charged for all. ``latency_ms`` has the whole path.
-    """
-    from ..methods.validate import validate_scores
-
-    clock = Clock(context)
-    raw = method.score(test, context)
-    seconds = clock.seconds()
-    scores, warnings = validate_scores(raw, len(test), method.localises)
-    return scores, seconds, list(warnings)
-
-
-def latency_ms(method: Method, test: ImageSet, context: Context) -> float | None:
-    """Time one image from file to score and map, nothing cached, batch size 1; a median.
-
-    Five timings follow a warm-up, or as many (at least one) as `LATENCY_BUDGET_S` allows.
-    """
-    if not len(test):
-        return None
-    cold = replace(context, features=context.features.uncached())
-    times: list[float] = []
-    for _ in range(6):  # the first one warms up and is dropped
-        start = time.perf_counter()
-        method.score(test.subset([0]), cold)
-        synchronise(context.device)
-        times.append(time.perf_counter() - start)
-        if len(times) >= 2 and sum(times) > LATENCY_BUDGET_S:
-            break
-    return round(1000 * float(np.median(times[1:])), 6)

@@ -8,13 +8,16 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..datasets.errors import StoreError
 from ..datasets.images import ImageSet
 from .cell import Identity
 from .files import sha256
 from .store import Failure
+
+if TYPE_CHECKING:
+    from .scorecells import ScoreFile
 
 TRACEBACK_LIMIT = 8_000
 
@@ -53,6 +56,8 @@ class Task:
         What is known of the cell before it runs, under the frame's column names.
     warnings
         What went wrong with it before, e.g. in a stack; its row tells.
+    scores
+        Where its scores lie, if they come from a file.
     """
 
     identity: Identity
@@ -67,6 +72,7 @@ class Task:
     keep_maps: bool
     exclusive: bool
     warnings: tuple[str, ...] = ()
+    scores: ScoreFile | None = None
 
     # Where a cell was when its worker died without a word.
     crash_phase: ClassVar[str] = "run"

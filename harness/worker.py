@@ -19,6 +19,7 @@ from ..datasets.errors import StoreError
 from .fitting import Fits
 from .grouping import by_training, stacks_of
 from .run import run_cell
+from .scoring import SharedScores
 from .stacking import fit_stack
 from .store import Failure
 from .task import Task
@@ -70,15 +71,17 @@ def _run_cells(
     pipe: Connection, tasks: Sequence[Task], limit: int, features: FeatureProvider
 ) -> None:
     """Run cells in their order; where some may be fitted together, that comes first."""
-    fits = Fits()
+    fits, shared = Fits(), SharedScores()
     index = 0
     for stack in stacks_of(tasks, limit):
         if len(by_training(stack)) > 1:
             pipe.send(("stack", index, 0.0, str(len(stack))))
             fit_stack(stack, features, _reporter(pipe, index), fits)
             pipe.send(("stacked", index, 1.0, str(len(stack))))
+        shared.expect(stack)
         for task in stack:
-            _run_one(pipe, index, partial(run_cell, task, features, fits=fits))
+            run = partial(run_cell, task, features, fits=fits, shared=shared)
+            _run_one(pipe, index, run)
             index += 1
 
 

@@ -11,7 +11,7 @@ from ..tables.layout import Line
 from ..tables.model import Block, Cell, Entry, MethodRuns, TableModel
 from ..tables.outcome import EXTRAPOLATED, Estimate, Outcome
 from ..tables.pattern import MetricRef, parse_pattern
-from ..tables.printed import ReportedCell
+from ..tables.printed import SIC, ReportedCell
 from ..tables.quantities import QUANTITIES, Unit, title
 
 Shown = Callable[[str, bool], str]
@@ -44,6 +44,8 @@ def achieved(cell: Cell, show: Shown, *, ascii_only: bool = False) -> str:
 def reported(cell: ReportedCell, show: Shown, *, ascii_only: bool = False) -> str:
     """Fill the pattern with reported numbers, digits and bold marks as printed."""
     none = Mark.NOT_REPORTED.ascii if ascii_only else Mark.NOT_REPORTED.symbol
+    if cell.misprint is not None:
+        return show(f"{cell.misprint.text} {SIC}", False)
     if all(number is None for number in cell.numbers):
         return show(none, False)
     known = {n.metric: n for n in cell.numbers if n is not None}

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..datasets.errors import UsageError
 from ..tables.formatting import Mark, level
 from ..tables.model import TableModel, reason
 from ..tables.quantities import title as quantity_title
-from . import cells, claims, html_facts, html_tables, notes
+from . import audit, cells, claims, html_facts, html_tables, notes
 from .context import ReportContext
 from .figures import has_figure, render_inline_svg
 from .html_cells import (
@@ -62,7 +63,7 @@ def _page(model: TableModel, context: ReportContext) -> dict[str, Any]:
     blocks = [html_tables.achieved(model, block, index) for index, block in enumerate(model.blocks)]
     failures = _failures(model)
     reported = html_tables.reported(model)
-    said = _claims(model)
+    said, audited = _claims(model), _audit(model)
     environment = list(context.environment.items())
     training = html_facts.training(model)
     made = environment or context.command
@@ -73,7 +74,14 @@ def _page(model: TableModel, context: ReportContext) -> dict[str, Any]:
         "tiles": html_facts.tiles(model, context),
         "notes": model.notes,
         "links": _links(
-            blocks, has_figure(model) or shows_overview, reported, said, failures, training, made
+            blocks,
+            has_figure(model) or shows_overview,
+            reported,
+            audited,
+            said,
+            failures,
+            training,
+            made,
         ),
         "levels": html_facts.levels(model),
         "level_title": model.level_title,
@@ -83,6 +91,7 @@ def _page(model: TableModel, context: ReportContext) -> dict[str, Any]:
         "figure_caption": _figure_caption(model),
         "claims": said,
         "reported": reported,
+        "audit": audited,
         "blocks": blocks,
         "scale": [{"style": f"h{i}", "text": text} for i, (_, text) in enumerate(HEAT)],
         "marks": [{"symbol": mark.symbol, "meaning": mark.meaning} for mark in _marks(model)],
@@ -117,7 +126,7 @@ def _head(model: TableModel, context: ReportContext) -> dict[str, str]:
 
 def _marks(model: TableModel) -> list[Mark]:
     """Return the marks to explain: the common ones always, the rare ones where they occur."""
-    rare = (Mark.SHARED, Mark.NOTHING_REMOVED)
+    rare = (Mark.SHARED, Mark.NOTHING_REMOVED, Mark.SKIPPED)
     used = cells.marks(model)
     return [mark for mark in Mark if mark not in rare or mark in used]
 
@@ -126,6 +135,7 @@ def _links(
     blocks: Sequence[dict[str, Any]],
     overviewed: Any,
     reported: Any,
+    audited: Any,
     said: Any,
     failures: Any,
     training: Any,
@@ -134,6 +144,7 @@ def _links(
     found = [("overview", "Overview")] if overviewed or not blocks else []
     found += [("claims", said["heading"])] if said else []
     found += [("reported", reported["heading"])] if reported else []
+    found += [("audit", audited["heading"])] if audited else []
     found += [(block["id"], block["link"]) for block in blocks]
     found += [("reading", "How to read it")] if blocks else []
     found += [("failures", "Failures")] if failures else []
@@ -156,6 +167,20 @@ def _figure_caption(model: TableModel) -> str:
             " Hollow: as the paper reports it, joined by dots where it prints more than two levels."
         )
     return text
+
+
+def _audit(model: TableModel) -> dict[str, Any] | None:
+    """Return what an audit of the paper finds about this table; nothing beside synthetic data."""
+    if not model.reported:
+        return None
+    from ..tables.audit.run import findings_on
+
+    try:
+        findings, problem = findings_on(model.target), ""
+    except UsageError as err:
+        # A claim of the user's that names no number must not cost the report of a long run.
+        findings, problem = (), f"The audit could not be made: {err}."
+    return {"heading": audit.HEADING, "problem": problem, **audit.section(findings)}
 
 
 def _claims(model: TableModel) -> dict[str, Any] | None:

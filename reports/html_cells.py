@@ -11,7 +11,7 @@ from ..tables.layout import Line
 from ..tables.model import Cell, Entry, TableModel
 from ..tables.outcome import EXTRAPOLATED_MEANING
 from ..tables.pattern import MetricRef, parse_pattern
-from ..tables.printed import ReportedCell
+from ..tables.printed import SIC, ReportedCell
 from ..tables.quantities import QUANTITIES, Unit, title
 from ..tables.spec import ReportedNumber
 from . import cells
@@ -84,7 +84,10 @@ def achieved_parts(cell: Cell) -> list[Part]:
 
 
 def reported_parts(cell: ReportedCell) -> list[Part]:
-    """Fill the cell pattern with printed numbers."""
+    """Fill the cell pattern with printed numbers, or show what is printed instead."""
+    if cell.misprint is not None:
+        part = {"kind": "mark", "text": f"{cell.misprint.text} {SIC}", "style": "", "bold": False}
+        return [part | {"title": cell.misprint.note}]
     if all(number is None for number in cell.numbers):
         return [number_part(None)]
     known = {number.metric: number for number in cell.numbers if number is not None}

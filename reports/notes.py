@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from ..tables.layout import Line
 from ..tables.model import Block, TableModel
-from ..tables.printed import ReportedBlock
+from ..tables.printed import SIC, ReportedBlock
 from ..tables.quantities import title
 from ..tables.spec import ReportedNumber
 from . import cells
@@ -62,16 +62,23 @@ def reported_notes(model: TableModel, numbers: Iterable[Placed]) -> list[str]:
 
 def table_notes(model: TableModel, block: ReportedBlock) -> list[str]:
     """Return the notes on the numbers of one of the paper's tables."""
-    return reported_notes(
-        model,
-        (
-            (row.spec.label, column.label, number)
-            for row in block.rows
-            for column, cell in zip(block.columns, row.cells, strict=True)
-            for number in cell.numbers
-            if number is not None
-        ),
-    )
+    placed = [
+        (row.spec.label, column.label, cell)
+        for row in block.rows
+        for column, cell in zip(block.columns, row.cells, strict=True)
+    ]
+    numbers = [
+        (row, column, number)
+        for row, column, cell in placed
+        for number in cell.numbers
+        if number is not None
+    ]
+    misprints = [
+        f"{cell.misprint.text} {SIC}, {row} {column}: {cell.misprint.note}"
+        for row, column, cell in placed
+        if cell.misprint is not None and cell.misprint.note
+    ]
+    return [*reported_notes(model, numbers), *misprints]
 
 
 def compared_notes(model: TableModel, block: Block, columns: Sequence[Line]) -> list[str]:

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from ..tables.layout import Line
 from ..tables.model import Block, BlockRow, Cell, Entry, TableModel, reason
 from ..tables.outcome import EXTRAPOLATED, EXTRAPOLATED_MEANING
-from ..tables.quantities import QUANTITIES, title
+from ..tables.quantities import QUANTITIES, Pooling, title
+from ..tables.statistics.intervals import mean_interval
 from . import cells, claims, notes
 from .context import ReportContext
 from .escape import csv_text, markdown
@@ -18,6 +19,7 @@ CSV_COLUMNS = (
     *("block", "method", "row", "column", "metric", "unit", "shown", "mean", "sd", "sd_shown"),
     *("n", "planned", "mark", "detail", "extrapolated", "reported", "reported_note"),
     *("difference", "synthetic", "n_train", "n_train_noisy", "noise_effective"),
+    *("ci_low", "ci_high"),
 )
 
 
@@ -27,8 +29,9 @@ def render_csv(model: TableModel) -> str:
     ``shown`` and ``sd_shown`` have the unit and the digits of every other output; ``mean`` and
     ``sd`` have full precision and are fractions where the unit is percent; ``reported`` is as
     printed, only where it may be compared, with the note of the paper's file; ``difference`` is in
-    the unit (points for percent). The last three columns are means over seeds, empty for averages
-    over categories.
+    the unit (points for percent). ``n_train`` and the two behind it are means over seeds, empty for
+    averages over categories; ``ci_low`` and ``ci_high`` bound the mean over seeds with 95 %
+    confidence (Student), in the unit of ``mean``, empty for one seed.
     """
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
@@ -69,7 +72,18 @@ def _csv_row(
         cells.difference(entry),
         "yes" if model.synthetic else "no",
         *_csv_training(cell, entry),
+        *_csv_interval(entry),
     ]
+
+
+def _csv_interval(entry: Entry) -> list[str]:
+    found = entry.outcome.estimate
+    # A pooled ratio is no mean over seeds.
+    plain = QUANTITIES[entry.metric].pooling is Pooling.MEAN
+    if found is None or found.sd is None or not plain:
+        return ["", ""]
+    interval = mean_interval(float(found.mean), found.sd, found.n)
+    return [repr(interval.low), repr(interval.high)]
 
 
 def _csv_training(cell: Cell, entry: Entry) -> list[str]:

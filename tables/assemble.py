@@ -15,12 +15,14 @@ from .aggregate import summarise
 from .beside import PAPER_PRESET, departures, few_seeds, run_differs
 from .best import mark_best
 from .drawn import curve_rows, drawn_beside
+from .fingerprints import differing
 from .formatting import digits
 from .layout import ALL_ANOMALOUS, Arrangement, Line
 from .model import Block, BlockRow, Cell, Entry, MethodInfo, MethodRuns, TableModel
 from .outcome import Outcome
 from .printed import reported_blocks
 from .runs import Run, read_runs
+from .skipped import skipped_notes
 from .spec import ReportedNumber, Target
 from .split import split_averages
 from .standing import RANKED, standings
@@ -30,7 +32,7 @@ from .trivial import trivial_runs
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["PAPER_PRESET", "build_model"]
+__all__ = ["PAPER_PRESET", "build_model", "facts_of", "on_the_papers_data"]
 
 _FACTS = ("backbone", "weights", "image_size", "protocol", "evaluation", "settings", "device")
 
@@ -60,7 +62,7 @@ def build_model(
     UsageError
         See `runs.read_runs`; also a mixture of real and synthetic data.
     """
-    everything, synthetic = _on_the_papers_data(target, read_runs(frame))
+    everything, synthetic = on_the_papers_data(target, read_runs(frame))
     runs = _inside(target, everything)
     infos = {info.name: info for info in methods}
     present = {run.method for run in runs}
@@ -99,11 +101,15 @@ def build_model(
         few_seeds=few,
         synthetic=synthetic,
         runs=runs,
-        notes=tuple(note for note in (outside, few, split, instead, undrawn) if note),
+        notes=(
+            *(note for note in (outside, few, split, instead, undrawn) if note),
+            *differing(runs, tuple(by_method)),
+            *skipped_notes(runs),
+        ),
     )
 
 
-def _on_the_papers_data(target: Target, runs: Sequence[Run]) -> tuple[tuple[Run, ...], bool]:
+def on_the_papers_data(target: Target, runs: Sequence[Run]) -> tuple[tuple[Run, ...], bool]:
     """Give synthetic stand-ins the names of the data they stand for; say whether there are any."""
     stand_ins = {d.synthetic: d.name for d in target.run.datasets if d.synthetic}
     kinds = {run.synthetic or run.dataset in stand_ins for run in runs}
@@ -148,7 +154,7 @@ def _method(
     preset: str,
     synthetic: bool,
 ) -> MethodRuns:
-    facts = _facts(runs)
+    facts = facts_of(runs)
     counterpart = any(number.method == name for number in target.numbers)
     found = departures(target, info, facts, preset, synthetic=synthetic)
     return MethodRuns(
@@ -158,11 +164,12 @@ def _method(
         facts=facts,
         seeds=len({run.seed for run in runs}),
         has_counterpart=counterpart,
-        departures=found if counterpart else (),
+        departures=tuple(one.text for one in found) if counterpart else (),
     )
 
 
-def _facts(runs: Sequence[Run]) -> dict[str, tuple[str, ...]]:
+def facts_of(runs: Sequence[Run]) -> dict[str, tuple[str, ...]]:
+    """Return the distinct values of what runs were made with, as texts, by column."""
     facts = {}
     for name in (*_FACTS, "device_name"):
         values = [_plain(v) for run in runs if (v := run.facts.get(name)) is not None]

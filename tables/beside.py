@@ -7,11 +7,12 @@ table, it may stand only where a level means the same on both sides.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from ..datasets.noise import parse_protocol
 from .model import MethodInfo, MethodRuns
 from .runs import Run
-from .spec import Target
+from .spec import Essential, Target
 
 PAPER_PRESET = "paper"
 
@@ -25,6 +26,14 @@ def run_differs(target: Target, protocols: Sequence[str], preset: str) -> tuple[
     return tuple(reasons)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Departure:
+    """One way in which a run differs from the paper's: of what kind, and which in words."""
+
+    kind: Essential
+    text: str
+
+
 def departures(
     target: Target,
     info: MethodInfo | None,
@@ -32,26 +41,41 @@ def departures(
     preset: str,
     *,
     synthetic: bool,
-) -> tuple[str, ...]:
-    """Name everything that forbids to set a method's numbers against the paper's."""
-    reasons = []
-    if synthetic:
-        reasons.append("embedded synthetic data")
-    reasons += run_differs(target, facts["protocol"], preset)
+) -> tuple[Departure, ...]:
+    """Name everything in which a method's run differs from the paper's, by kind."""
+    protocols = run_differs(target, facts["protocol"], PAPER_PRESET)
+    found: dict[Essential, Sequence[str]] = {
+        Essential.DATA: ["embedded synthetic data"] if synthetic else [],
+        Essential.SETTINGS: run_differs(target, (), preset),
+        Essential.PROTOCOL: protocols,
+    }
     if info is None:
-        return (*reasons, "nothing is known about the method's own paper")
+        overrides: Sequence[str] = ["nothing is known about the method's own paper"]
+        return _listed(found) + _listed({Essential.SETTINGS: overrides})
     expected = info.paper_backbone or "none"
-    for backbone in facts["backbone"]:
-        if backbone != expected:
-            reasons.append(f"backbone {backbone} instead of {expected}")
+    found[Essential.BACKBONE] = [
+        f"backbone {given} instead of {expected}"
+        for given in facts["backbone"]
+        if given != expected
+    ]
     size = target.run.image_size or info.paper_image_size
-    for given in facts["image_size"]:
-        if size is not None and given != str(size):
-            reasons.append(f"image size {given} instead of {size}")
+    found[Essential.IMAGE_SIZE] = [
+        f"image size {given} instead of {size}"
+        for given in facts["image_size"]
+        if size is not None and given != str(size)
+    ]
     wanted = target.run.evaluation
-    reasons += [f"evaluation {g} instead of {wanted}" for g in facts["evaluation"] if g != wanted]
-    reasons += _other_hardware(target, facts)
-    return (*reasons, *info.overrides)
+    found[Essential.EVALUATION] = [
+        f"evaluation {given} instead of {wanted}"
+        for given in facts["evaluation"]
+        if given != wanted
+    ]
+    found[Essential.HARDWARE] = _other_hardware(target, facts)
+    return _listed(found) + _listed({Essential.SETTINGS: info.overrides})
+
+
+def _listed(found: Mapping[Essential, Sequence[str]]) -> tuple[Departure, ...]:
+    return tuple(Departure(kind=kind, text=text) for kind, texts in found.items() for text in texts)
 
 
 def _other_hardware(target: Target, facts: Mapping[str, tuple[str, ...]]) -> list[str]:

@@ -33,6 +33,7 @@ class Mark(Enum):
     NOT_RUN = ("–", "-", "not part of this run")
     PENDING = ("…", "...", "planned, no result yet")
     FAILED = ("✗", "x", "failed; the reason is listed")
+    SKIPPED = ("skipped", "skipped", "left out on purpose; the reason is listed")
     UNDEFINED = ("n/a", "n/a", "undefined for this method or test set")
     INCOMPLETE = ("k of n", "k of n", "average withheld, only k of n categories are complete")
     SHARED = (

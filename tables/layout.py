@@ -39,7 +39,7 @@ class Place:
     dataset, category
         One category.
     average_of
-        Dataset, instead of the two: all its categories.
+        Dataset, instead of the two: all its categories; or a group of categories of the run.
     noise
         Label-noise level in percent.
     cell
@@ -78,6 +78,8 @@ class Line:
     ----------
     id, label
         Name in the file of reported numbers, and printed name.
+    printed
+        What the paper prints instead, where it prints another name: shown in its own table only.
     group
         A rule is drawn where it changes; over columns it is printed.
     header
@@ -90,6 +92,7 @@ class Line:
     label: str
     group: str = ""
     header: str = ""
+    printed: str = ""
     at: Place = Place()
 
 

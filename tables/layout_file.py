@@ -8,7 +8,7 @@ from typing import Any
 from ..datasets.errors import SpecError
 from .layout import ALL_ANOMALOUS, METHODS, NOISE, BoldRule, Layout, Line, Place
 from .pattern import parse_pattern
-from .spec import DatasetSpec, RunSpec
+from .spec import DatasetSpec, GroupSpec, RunSpec
 from .tomlcheck import KeyPath, Lines, nearest
 
 _PLACE = ("method", "dataset", "category", "average_of", "noise", "cell")
@@ -27,17 +27,29 @@ def read_run(table: Mapping[str, Any], at: Lines) -> RunSpec:
     )
     if len({data.name for data in datasets}) < len(datasets):
         raise at.error("'run.datasets' holds a name twice", "run", "datasets")
-    presets = table.get("presets", {})
+    presets, groups = table.get("presets", {}), table.get("groups", [])
+    if len({item["name"] for item in groups}) < len(groups):
+        raise at.error("'run.groups' holds a name twice", "run", "groups")
     for key, values, where in (
         ("noise", table["noise"], ("run", "noise")),
         ("methods", table["methods"], ("run", "methods")),
         *(
-            (f"presets.{name}.methods", item["methods"], ("run", "presets", name, "methods"))
+            (f"presets.{name}.{key}", item[key], ("run", "presets", name, key))
             for name, item in presets.items()
+            for key in ("methods", "categories")
+            if key in item
         ),
     ):
         if len(set(values)) < len(values) or not values:
             raise at.error(f"'run.{key}' is empty or holds a value twice", *where)
+    _check_presets(presets, datasets, at)
+    at_size = tuple(table.get("at_image_size", ()))
+    if at_size and "image_size" not in table:
+        raise at.error("'at_image_size' without 'image_size'", "run", "at_image_size")
+    for name in at_size:
+        if name not in table["methods"]:
+            message = f"unknown method '{name}': {nearest(name, table['methods'])}"
+            raise at.error(message, "run", "at_image_size")
     return RunSpec(
         datasets=datasets,
         methods=tuple(table["methods"]),
@@ -48,8 +60,45 @@ def read_run(table: Mapping[str, Any], at: Lines) -> RunSpec:
         image_size=table.get("image_size"),
         paper_seeds=table["seeds"],
         hardware=table.get("hardware"),
-        preset_methods={name: tuple(item["methods"]) for name, item in presets.items()},
+        preset_methods=_of_presets(presets, "methods"),
+        preset_categories=_of_presets(presets, "categories"),
+        groups=tuple(_group(item, index, datasets, at) for index, item in enumerate(groups)),
+        at_image_size=at_size,
     )
+
+
+def _check_presets(presets: Mapping[str, Any], datasets: Iterable[DatasetSpec], at: Lines) -> None:
+    """Refuse a category of a preset that no dataset of the run has."""
+    known = [category for data in datasets for category in data.categories]
+    for preset, item in presets.items():
+        for name in item.get("categories", ()):
+            if name not in known:
+                where = ("run", "presets", preset, "categories")
+                raise at.error(f"unknown category '{name}': {nearest(name, known)}", *where)
+
+
+def _of_presets(presets: Mapping[str, Any], key: str) -> dict[str, tuple[str, ...]]:
+    return {name: tuple(item[key]) for name, item in presets.items() if key in item}
+
+
+def _group(
+    item: Mapping[str, Any], index: int, datasets: Iterable[DatasetSpec], at: Lines
+) -> GroupSpec:
+    """Read a group of categories; its name must not be taken and it must not be empty."""
+    where = ("run", "groups", index)
+    known = {data.name: data.categories for data in datasets}
+    name, dataset, categories = item["name"], item["dataset"], tuple(item["categories"])
+    if name in known:
+        raise at.error(f"group '{name}' has the name of a dataset", *where, "name")
+    if dataset not in known:
+        raise at.error(f"unknown dataset '{dataset}': {nearest(dataset, known)}", *where, "dataset")
+    for category in categories:
+        if category not in known[dataset]:
+            hint = nearest(category, known[dataset])
+            raise at.error(f"unknown category '{category}': {hint}", *where, "categories")
+    if len(set(categories)) < len(categories) or not categories:
+        raise at.error("'categories' is empty or holds a name twice", *where, "categories")
+    return GroupSpec(name=name, dataset=dataset, categories=categories)
 
 
 def read_layout(table: Mapping[str, Any], run: RunSpec, at: Lines) -> Layout:
@@ -91,6 +140,7 @@ class _Checker:
     def __init__(self, run: RunSpec, at: Lines) -> None:
         self.run, self.at = run, at
         self.known = {data.name: data.categories for data in run.datasets}
+        self.averages = (*self.known, *(group.name for group in run.groups))
 
     def lines(self, given: Any, axis: str) -> Any:
         if isinstance(given, str):
@@ -105,7 +155,7 @@ class _Checker:
             if name in {line.id for line in found}:
                 kind = axis.removesuffix("s")
                 raise self.at.error(f"{kind} id '{name}' stands twice", *where, "id")
-            texts = {key: item.get(key, "") for key in ("label", "group", "header")}
+            texts = {key: item.get(key, "") for key in ("label", "group", "header", "printed")}
             found.append(Line(id=name, at=place, **texts))
         return tuple(found)
 
@@ -119,8 +169,9 @@ class _Checker:
             raise self.at.error("expected dataset and category, or average_of", *where)
         for key in ("dataset", "average_of"):
             name = getattr(place, key)
-            if name is not None and name not in self.known:
-                raise self._unknown(key, name, self.known, where)
+            known = self.averages if key == "average_of" else tuple(self.known)
+            if name is not None and name not in known:
+                raise self._unknown(key, name, known, where)
         if place.category is not None and place.category not in self.known[place.dataset or ""]:
             raise self._unknown("category", place.category, self.known[place.dataset or ""], where)
         if place.cell is not None:

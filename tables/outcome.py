@@ -82,7 +82,11 @@ def without_value(runs: Sequence[Run], planned: int) -> Outcome:
     if not runs:
         return Outcome(mark=Mark.NOT_RUN)
     statuses = [run.status for run in runs]
-    for status, mark in ((Status.FAILED, Mark.FAILED), (Status.PENDING, Mark.PENDING)):
+    for status, mark in (
+        (Status.FAILED, Mark.FAILED),
+        (Status.PENDING, Mark.PENDING),
+        (Status.SKIPPED, Mark.SKIPPED),
+    ):
         if status in statuses:
             return Outcome(mark=mark, detail=f"{statuses.count(status)} of {planned} seeds")
     return Outcome(mark=Mark.UNDEFINED)

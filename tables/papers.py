@@ -12,13 +12,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..datasets.errors import SpecError, UnknownNameError, UsageError
+from .claim_checks import read_checks
 from .layout_file import read_layout, read_run
 from .reported import read_numbers
 from .schema import PAPER, TARGET
-from .spec import DEFAULT_PAPER, Claim, Paper, Target, Tolerance
+from .spec import DEFAULT_PAPER, Claim, Essential, Paper, Target, Tolerance
+from .stated import read_protocols
 from .tomlcheck import Lines, nearest, read_toml
 
-__all__ = ["DEFAULT_PAPER", "list_targets", "load_target"]
+__all__ = ["DEFAULT_PAPER", "list_targets", "load_target", "read_target"]
 
 
 _BUILT_IN = Path(__file__).resolve().parent / "papers"
@@ -58,7 +60,17 @@ def load_target(name: str, papers_dirs: Iterable[Path | str] = ()) -> Target:
     """
     files = _find(papers_dirs)
     full = _full_name(name, files)
-    path = files[full]
+    return read_target(files[full], full)
+
+
+def read_target(path: Path, full: str) -> Target:
+    """Load the target of one file, under the given full name; its paper lies beside it.
+
+    Raises
+    ------
+    SpecError
+        The files say something impossible; the message has file and line.
+    """
     paper = _load_paper(path.parent)
     document = read_toml(path, TARGET)
     at = Lines(path)
@@ -75,11 +87,13 @@ def load_target(name: str, papers_dirs: Iterable[Path | str] = ()) -> Target:
         tolerance=Tolerance(**document["tolerance"]) if "tolerance" in document else None,
         readings=tuple(document.get("readings", ())),
         notes=tuple(document.get("notes", ())),
+        essential=tuple(Essential(name) for name in document.get("essential", Essential)),
         claims=_claims(document.get("claims", ()), paper, at),
     )
     if "reported" not in document:
         return target
-    return replace(target, numbers=read_numbers(path, document["reported"], target, at))
+    numbers, misprints = read_numbers(path, document["reported"], target, at)
+    return replace(target, numbers=numbers, misprints=misprints)
 
 
 def _claims(names: Iterable[str], paper: Paper, at: Lines) -> tuple[Claim, ...]:
@@ -129,6 +143,7 @@ def _full_name(name: str, files: Mapping[str, Path]) -> str:
 
 def _load_paper(folder: Path) -> Paper:
     document = read_toml(folder / _PAPER_FILE, PAPER)
+    at = Lines(folder / _PAPER_FILE)
     return Paper(
         name=folder.resolve().name,
         title=document["title"],
@@ -138,7 +153,13 @@ def _load_paper(folder: Path) -> Paper:
         notes=tuple(document.get("notes", ())),
         methods=dict(document.get("methods", {})),
         claims={
-            item["id"]: Claim(text=item["text"], where=item["where"])
-            for item in document.get("claims", ())
+            item["id"]: Claim(
+                text=item["text"],
+                where=item["where"],
+                checks=read_checks(item.get("checks", ()), at, "claims", index, "checks"),
+            )
+            for index, item in enumerate(document.get("claims", ()))
         },
+        protocols=read_protocols(document.get("protocol", ()), at),
+        folder=folder,
     )

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .layout import Arrangement, Line, Place
-from .spec import ReportedNumber, Target
+from .spec import Misprint, ReportedNumber, Target
+
+# Follows what the paper prints and cannot mean.
+SIC = "[sic]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportedCell:
-    """A cell of the paper's own table: per quantity the printed number, None where none is."""
+    """A cell of the paper's own table: per quantity the printed number, None where none is.
+
+    A misprint stands in place of all numbers of its cell.
+    """
 
     place: Place
     numbers: tuple[ReportedNumber | None, ...]
+    misprint: Misprint | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +60,7 @@ def reported_blocks(target: Target) -> tuple[ReportedBlock, ...]:
 
     Rows and columns without any reported number are left out: what is achieved may have more.
     """
-    if target.paper is None or not target.numbers:
+    if target.paper is None or not (target.numbers or target.misprints):
         return ()
     methods = tuple(dict.fromkeys(number.method for number in target.numbers))
     grid = target.arranged(methods)
@@ -65,16 +72,21 @@ def reported_blocks(target: Target) -> tuple[ReportedBlock, ...]:
 
 def _reported_block(target: Target, grid: Arrangement, block: Line) -> ReportedBlock:
     numbers = {number.key: number for number in target.numbers}
+    misprints = {misprint.key: misprint for misprint in target.misprints}
 
     def cell(row: Line, column: Line) -> ReportedCell:
         place = grid.place(block, row, column)
         keys = [(block.id, row.id, column.id, name) for name in place.metrics]
-        return ReportedCell(place=place, numbers=tuple(numbers.get(key) for key in keys))
+        return ReportedCell(
+            place=place,
+            numbers=tuple(numbers.get(key) for key in keys),
+            misprint=misprints.get((block.id, row.id, column.id)),
+        )
 
-    ids = {key[:3] for key in numbers}
+    ids = {key[:3] for key in numbers} | set(misprints)
     columns = [c for c in grid.columns if any((block.id, r.id, c.id) in ids for r in grid.rows)]
     rows = [
-        ReportedRow(spec=row, cells=tuple(cell(row, column) for column in columns))
+        ReportedRow(spec=_as_printed(row), cells=tuple(cell(row, column) for column in columns))
         for row in grid.rows
         if any((block.id, row.id, column.id) in ids for column in columns)
     ]
@@ -82,10 +94,15 @@ def _reported_block(target: Target, grid: Arrangement, block: Line) -> ReportedB
     return ReportedBlock(
         spec=block,
         title=block.label or paper,
-        columns=tuple(columns),
+        columns=tuple(map(_as_printed, columns)),
         rows=tuple(rows),
         stated=_stated(target, grid) if target.layout.block_per_method else (),
     )
+
+
+def _as_printed(line: Line) -> Line:
+    """Give a line the name that the paper prints, marked where it is not the line's own."""
+    return replace(line, label=f"{line.printed} {SIC}") if line.printed else line
 
 
 def _stated(target: Target, grid: Arrangement) -> tuple[Stated, ...]:

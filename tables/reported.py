@@ -1,7 +1,8 @@
 """Reported numbers, read from the CSV file of a target exactly as the paper prints them.
 
 The columns are row, column, metric, value, bold and note; before them stands ``method`` where
-methods have blocks, or ``block`` where the layout has blocks of its own.
+methods have blocks, or ``block`` where the layout has blocks of its own. The metric ``cell`` stands
+for a whole cell whose text is no number.
 """
 
 from __future__ import annotations
@@ -16,17 +17,19 @@ from pathlib import Path
 from ..datasets.errors import SpecError
 from .layout import ALL_ANOMALOUS, Arrangement, Line, Place
 from .quantities import QUANTITIES, Unit
-from .spec import ReportedNumber, Target
+from .spec import Misprint, ReportedNumber, Target
 from .tomlcheck import Lines, nearest, read_text
 
 _COLUMNS = ("row", "column", "metric", "value", "bold", "note")
+# Instead of a quantity: the cell cannot be parted into its numbers.
+WHOLE_CELL = "cell"
 _PRINTED = re.compile(r"[0-9]{1,4}(\.[0-9]{1,4})?")
 
 
 def read_numbers(
     path_of_target: Path, name: str, target: Target, at: Lines
-) -> tuple[ReportedNumber, ...]:
-    """Read every reported number of a target, digits as printed.
+) -> tuple[tuple[ReportedNumber, ...], tuple[Misprint, ...]]:
+    """Read every reported number of a target, digits as printed, and every misprint.
 
     Parameters
     ----------
@@ -43,7 +46,7 @@ def read_numbers(
     ------
     SpecError
         Missing file, wrong header, unknown name, a second number for one place, or a value that
-        is not a printed number; file:line.
+        is not a printed number, or a misprint that is one; file:line.
     """
     if Path(name).name != name:
         message = f"'reported' is '{name}', expected the name of a file beside this one"
@@ -53,7 +56,7 @@ def read_numbers(
         raise at.error(f"'reported' names '{name}', which is not beside this file", "reported")
     reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
     read = _Reader(path, target)
-    numbers: dict[tuple, ReportedNumber] = {}
+    numbers: dict[tuple, ReportedNumber | Misprint] = {}
     try:
         head = next(reader, [])
         if tuple(head) != read.header:
@@ -61,13 +64,20 @@ def read_numbers(
             raise SpecError(path, 1, message)
         for fields in reader:
             number = read.number(fields, reader.line_num)
-            if number.key in numbers:
+            taken = number.key in numbers or number.key[:3] in numbers
+            if isinstance(number, Misprint):
+                taken = number.key in {key[:3] for key in numbers}
+            if taken:
                 place = ", ".join(fields[: len(read.header) - 3])
                 raise SpecError(path, reader.line_num, f"a second number for {place}")
             numbers[number.key] = number
     except csv.Error as err:
         raise SpecError(path, reader.line_num, f"not valid CSV: {err}") from err
-    return tuple(numbers.values())
+    found = tuple(numbers.values())
+    return (
+        tuple(number for number in found if isinstance(number, ReportedNumber)),
+        tuple(number for number in found if isinstance(number, Misprint)),
+    )
 
 
 class _Reader:
@@ -81,7 +91,7 @@ class _Reader:
         methods = (*target.run.methods, ALL_ANOMALOUS)
         self.grid: Arrangement = target.arranged(methods)
 
-    def number(self, fields: Sequence[str], line: int) -> ReportedNumber:
+    def number(self, fields: Sequence[str], line: int) -> ReportedNumber | Misprint:
         if len(fields) != len(self.header):
             raise SpecError(self.path, line, f"{len(fields)} fields, expected {len(self.header)}")
         given: dict[str, str] = dict(zip(self.header, fields, strict=True))
@@ -89,6 +99,15 @@ class _Reader:
         column = self._line("column", given["column"], self.grid.columns, line)
         block = self._block(given, line)
         place = self.grid.place(block, row, column)
+        if given["metric"] == WHOLE_CELL:
+            return Misprint(
+                method=place.method or "",
+                block=block.id,
+                row=row.id,
+                column=column.id,
+                text=self._misprint(given["value"], line),
+                note=given["note"],
+            )
         if given["metric"] not in place.metrics:
             hint = nearest(given["metric"], place.metrics)
             raise SpecError(self.path, line, f"unknown metric '{given['metric']}': {hint}")
@@ -121,6 +140,12 @@ class _Reader:
         if not name:
             raise SpecError(self.path, at, "no method: expected the name of the method reported")
         return Line(id=name, label=name, at=Place(method=name))
+
+    def _misprint(self, text: str, at: int) -> str:
+        if not text.strip() or all(_PRINTED.fullmatch(part) for part in text.split("/")):
+            message = f"value '{text}' of a whole cell, expected one that is no number"
+            raise SpecError(self.path, at, message)
+        return text
 
     def _value(self, given: dict[str, str], at: int) -> Decimal:
         percent = QUANTITIES[given["metric"]].unit is Unit.PERCENT

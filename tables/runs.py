@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # What must be the same in all runs of one method on one dataset before they may be averaged.
-FINGERPRINT = ("protocol", "evaluation", "backbone", "weights", "image_size", "settings")
+FINGERPRINT = (
+    *("protocol", "evaluation", "fingerprint", "backbone", "weights", "image_size", "settings"),
+)
 
 _REQUIRED = (
     *("dataset", "category", "noise", "noise_effective", "protocol", "seed", "method", "backbone"),
@@ -28,11 +30,16 @@ _IDENTITY = ("method", "dataset", "category", "noise", "seed", "status")
 
 
 class Status(StrEnum):
-    """Status of a cell in a result frame."""
+    """Status of a cell in a result frame.
+
+    A skipped cell was left out on purpose, its reason stands in the column ``error``. The store
+    never says so; frames of other origin may.
+    """
 
     DONE = "done"
     FAILED = "failed"
     PENDING = "pending"
+    SKIPPED = "skipped"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from .claim_checks import CLAIM_CHECK
 from .layout import METHODS, NOISE, BoldRule
+from .spec import Essential
+from .stated import PROTOCOL
 from .tomlcheck import Key
 
 __all__ = ["PAPER", "TARGET"]
 
-CLAIM = {"id": Key(kind="text"), "text": Key(kind="text"), "where": Key(kind="text")}
+CLAIM = {
+    "id": Key(kind="text"),
+    "text": Key(kind="text"),
+    "where": Key(kind="text"),
+    "checks": Key(kind="tables", required=False, table=CLAIM_CHECK),
+}
 PAPER = {
     "title": Key(kind="text"),
     "short": Key(kind="text"),
@@ -16,6 +24,7 @@ PAPER = {
     "notes": Key(kind="texts", required=False),
     "methods": Key(kind="names", required=False),
     "claims": Key(kind="tables", required=False, table=CLAIM),
+    "protocol": Key(kind="tables", required=False, table=PROTOCOL),
 }
 DATASET = {
     "name": Key(kind="text"),
@@ -23,15 +32,25 @@ DATASET = {
     "synthetic": Key(kind="text", required=False),
     "label": Key(kind="text", required=False),
 }
-PRESET = {"methods": Key(kind="texts")}
+GROUP = {
+    "name": Key(kind="text"),
+    "dataset": Key(kind="text"),
+    "categories": Key(kind="texts"),
+}
+PRESET = {
+    "methods": Key(kind="texts", required=False),
+    "categories": Key(kind="texts", required=False),
+}
 RUN = {
     "datasets": Key(kind="tables", table=DATASET),
+    "groups": Key(kind="tables", required=False, table=GROUP),
     "methods": Key(kind="texts"),
     "noise": Key(kind="numbers", at_least=0),
     "seeds": Key(kind="integer", at_least=1),
     "protocol": Key(kind="text"),
     "evaluation": Key(kind="text"),
     "image_size": Key(kind="integer", required=False, at_least=1),
+    "at_image_size": Key(kind="texts", required=False),
     "hardware": Key(kind="text", required=False),
     "presets": Key(
         kind="table",
@@ -56,6 +75,7 @@ LINE = PLACE | {
     "label": Key(kind="text"),
     "group": Key(kind="text", required=False),
     "header": Key(kind="text", required=False),
+    "printed": Key(kind="text", required=False),
 }
 LAYOUT = {
     "label": Key(kind="text"),
@@ -79,6 +99,7 @@ TARGET = {
     "readings": Key(kind="texts", required=False),
     "claims": Key(kind="texts", required=False),
     "notes": Key(kind="texts", required=False),
+    "essential": Key(kind="texts", required=False, choices=tuple(Essential)),
     "run": Key(kind="table", table=RUN),
     "layout": Key(kind="table", table=LAYOUT),
     "tolerance": Key(

@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from .layout import Arrangement, Layout, Place, arrange
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
+
+    from .claim_checks import ClaimCheck
+    from .stated import StatedProtocol
 
 # ``reproduce table1`` means this paper's.
 DEFAULT_PAPER = "rad"
@@ -18,15 +24,19 @@ DEFAULT_PAPER = "rad"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """What the paper claims, in our own words, and where it does."""
+    """What the paper claims, in our own words, where it does, and what of it can be computed."""
 
     text: str
     where: str
+    checks: tuple[ClaimCheck, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paper:
-    """A paper: folder name, bibliographic data, printed names of its methods, its claims by id."""
+    """A paper: folder name, bibliographic data, printed names of its methods, its claims by id.
+
+    ``protocols`` is what it states about its data, ``folder`` where its files lie.
+    """
 
     name: str
     title: str
@@ -36,6 +46,8 @@ class Paper:
     notes: tuple[str, ...] = ()
     methods: Mapping[str, str] = field(default_factory=dict)
     claims: Mapping[str, Claim] = field(default_factory=dict)
+    protocols: tuple[StatedProtocol, ...] = ()
+    folder: Path | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +58,15 @@ class DatasetSpec:
     categories: tuple[str, ...]
     synthetic: str | None = None
     label: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupSpec:
+    """Some categories of a dataset that the paper averages apart, e.g. its textures."""
+
+    name: str
+    dataset: str
+    categories: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +92,12 @@ class RunSpec:
         user asked for. None where no paper is behind the run.
     hardware
         Device that the paper's times were taken on; times of another are not set against them.
-    preset_methods
-        Preset → methods that it runs instead.
+    preset_methods, preset_categories
+        Preset → methods, and categories, that it runs instead.
+    groups
+        Groups of categories that lines of the layout are averages of.
+    at_image_size
+        Methods that run with ``image_size``, where the preset is the paper's, instead of their own.
     """
 
     datasets: tuple[DatasetSpec, ...]
@@ -85,15 +110,31 @@ class RunSpec:
     paper_seeds: int | None = None
     hardware: str | None = None
     preset_methods: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    preset_categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    groups: tuple[GroupSpec, ...] = ()
+    at_image_size: tuple[str, ...] = ()
 
     def methods_for(self, preset: str) -> tuple[str, ...]:
         """Return the methods that a preset runs."""
         return self.preset_methods.get(preset, self.methods)
 
+    def categories_for(self, preset: str) -> tuple[str, ...] | None:
+        """Return the categories that a preset is restricted to; None for all."""
+        return self.preset_categories.get(preset)
+
+    def sizes_for(self, preset: str) -> dict[str, int]:
+        """Return the sizes that methods have from the target; reduced presets bring theirs."""
+        if preset != "paper" or self.image_size is None:
+            return {}
+        return dict.fromkeys(self.at_image_size, self.image_size)
+
     def categories(self, place: Place) -> tuple[tuple[str, str], ...]:
         """Return dataset and category of everything that a place's number is made from."""
         if place.average_of is None:
             return ((place.dataset or "", place.category or ""),)
+        for group in self.groups:
+            if group.name == place.average_of:
+                return tuple((group.dataset, category) for category in group.categories)
         return tuple(
             (data.name, category)
             for data in self.datasets
@@ -135,6 +176,39 @@ class ReportedNumber:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Misprint:
+    """What stands in a cell of the paper's table and cannot be read as its numbers.
+
+    ``text`` is all that is printed there, ``note`` what the paper's file says of it; the others
+    are ids, as of a `ReportedNumber`.
+    """
+
+    method: str
+    block: str
+    row: str
+    column: str
+    text: str
+    note: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Ids of block, row and column."""
+        return self.block, self.row, self.column
+
+
+class Essential(StrEnum):
+    """Kinds of departure from a paper's run; a target says which forbid a comparison."""
+
+    DATA = "data"
+    PROTOCOL = "protocol"
+    BACKBONE = "backbone"
+    IMAGE_SIZE = "image_size"
+    EVALUATION = "evaluation"
+    SETTINGS = "settings"
+    HARDWARE = "hardware"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tolerance:
     """Difference in percentage points that counts as agreement, and where the figure is from."""
 
@@ -155,12 +229,16 @@ class Target:
         None for a grid with no paper behind it.
     numbers
         Every reported number; ``reported`` gives them as a frame.
+    misprints
+        Cells of the paper that hold no readable numbers.
     readings
         How open points of the paper were read, a sentence each.
     claims
         What the paper claims about it.
     notes
         What to know about the printed numbers, a sentence each.
+    essential
+        Departures that forbid a verdict on the printed numbers; all kinds unless it says which.
     """
 
     name: str
@@ -171,10 +249,12 @@ class Target:
     paper: Paper | None = None
     reported_method: str | None = None
     numbers: tuple[ReportedNumber, ...] = ()
+    misprints: tuple[Misprint, ...] = ()
     tolerance: Tolerance | None = None
     readings: tuple[str, ...] = ()
     claims: tuple[Claim, ...] = ()
     notes: tuple[str, ...] = ()
+    essential: tuple[Essential, ...] = tuple(Essential)
 
     @property
     def slug(self) -> str:

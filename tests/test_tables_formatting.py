@@ -73,7 +73,7 @@ def test_levels_drop_needless_digits():
 
 def test_marks_differ():
     """No two reasons for a missing number share a mark, in Unicode or in ASCII."""
-    assert len({mark.symbol for mark in Mark}) == len(Mark) == 8
+    assert len({mark.symbol for mark in Mark}) == len(Mark) == 9
     assert len({mark.ascii for mark in Mark}) == len(Mark)
     assert all(mark.ascii.isascii() for mark in Mark)
 

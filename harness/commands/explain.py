@@ -104,4 +104,7 @@ def describe(record: Record) -> str:
         return record.key[:16]
     source = record.document["hashes"].get("method", "")[:8]
     protocol = cell.protocol.partition("/")[0]
-    return f"{record.key[:16]} = {cell.label()} ({protocol}, {cell.image_size} px, code {source})"
+    size = f"{cell.image_size} px"
+    return (
+        f"{record.key[:16]} = {cell.label()} ({protocol}, {size}, {cell.evaluation}, code {source})"
+    )

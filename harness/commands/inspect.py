@@ -96,6 +96,8 @@ def why(cell: str, target: str | None, options: Options) -> int:
         where = planned.label
         if len(made.protocols) > 1:
             where += f" ({planned.identity.cell.protocol})"
+        if len(made.grid.evaluations) > 1:
+            where += f" ({planned.identity.cell.evaluation})"
         text = f"{where} {planned.key[:16]}: {reason}"
         console.print(text, markup=False, highlight=False, soft_wrap=True)
     return 0
@@ -127,6 +129,7 @@ def reason_for(planned: PlannedCell, record: Record, stored: list[Record]) -> st
 NAMES_OF_HASHES = {
     "images": "the image list or the content of an image or mask",
     "method": "the method's source",
+    "scores": "the content of the score file",
     "weights": "the backbone's weights",
     "tuning": "what its tuning depends on, e.g. the other categories",
 }

@@ -11,6 +11,7 @@ import click
 
 from ...datasets.errors import UsageError
 from ..devices import STACK_MODES
+from ..evaluations import EVALUATION, PER_IMAGE_MINMAX
 from ..grid import Grid
 from ..presets import PRESETS
 
@@ -26,6 +27,7 @@ class Options:
     noise: tuple[float, ...]
     seeds: int | None
     protocols: tuple[str, ...]
+    per_image_minmax: bool
     data_root: Path | None
     backbone: str | None
     weights: str | None
@@ -56,9 +58,13 @@ class Options:
         chosen = defaults | {
             name: value for name, value in given.items() if value not in ((), None)
         }
+        # A preset's categories are those of its stand-ins.
+        fallback = None if self.datasets else chosen.pop("categories", None)
+        chosen.pop("categories", None)
         grid = Grid(
             **chosen,
-            categories=self.categories or None,
+            categories=self.categories or fallback,
+            evaluations=(EVALUATION, PER_IMAGE_MINMAX) if self.per_image_minmax else (EVALUATION,),
             preset=self.preset,
             backbone=self.backbone,
             weights=self.weights,
@@ -127,7 +133,7 @@ OPTIONS: tuple[Callable, ...] = (
     ),
     click.option(
         "--methods", "--method", "-m", multiple=True, callback=split_names,
-        metavar="A,B", help="Methods, name@variant, or module:Class.",
+        metavar="A,B", help="Methods, name@variant, module:Class, or scores:FOLDER.",
     ),
     click.option(
         "--datasets", "--dataset", "-d", multiple=True, callback=split_names,
@@ -149,6 +155,11 @@ OPTIONS: tuple[Callable, ...] = (
         metavar="fixed-test|overlap|added",
         help="Label-noise protocols (default: the target's; fixed-test for run), a table each, "
         "with parameters if wanted: overlap or fixed-test:total=60,shortage=cap,overlap.",
+    ),
+    click.option(
+        "--per-image-minmax", is_flag=True,
+        help="One more table, of the same models and maps after each map was stretched to [0, 1] "
+        "by itself: shows what that fault does.",
     ),
     click.option(
         "--data-root", type=click.Path(path_type=Path), envvar="ADREPRO_DATA", metavar="DIR",

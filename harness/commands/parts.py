@@ -1,10 +1,12 @@
-"""One table per noise protocol of a run: results of two protocols are never averaged."""
+"""One table per noise protocol and evaluation of a run: results of two are never averaged."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from ..evaluations import EXPLANATIONS, SHORT_NAMES, TITLES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,31 +18,45 @@ if TYPE_CHECKING:
 def tables_of(
     target: Target | None, frame: pd.DataFrame, plan: Plan
 ) -> Iterator[tuple[Target, pd.DataFrame]]:
-    """Yield what each protocol's report is made from.
+    """Yield what each protocol's report is made from, for one evaluation after the other.
 
-    The first protocol's report bears the target's own name; the others' names, titles and labels
-    have the protocol behind it: ``table1.html``, ``table1_overlap.html``.
+    The first report bears the target's own name; the others' names, titles and labels have the
+    protocol and the evaluation behind it: ``table1.html``, ``table1_overlap.html``.
 
     Parameters
     ----------
     target
         The published table; None for a grid that none asks for.
     frame
-        A row per planned cell, of all protocols.
+        A row per planned cell, of all protocols and evaluations.
     """
     from ...tables.generic import generic_target
 
-    for index, (protocol_id, name) in enumerate(protocol_names(plan).items()):
-        rows = frame.loc[frame["protocol"] == protocol_id].reset_index(drop=True)
-        own = target or generic_target(rows)
-        if index:
-            own = replace(
-                own,
-                name=f"{own.name}_{name}",
-                title=f"{own.title} ({name})",
-                layout=replace(own.layout, label=f"{own.layout.label}-{name}"),
-            )
-        yield own, rows
+    for evaluation in plan.grid.evaluations:
+        for index, (protocol_id, name) in enumerate(protocol_names(plan).items()):
+            chosen = (frame["protocol"] == protocol_id) & (frame["evaluation"] == evaluation)
+            rows = frame.loc[chosen].reset_index(drop=True)
+            own = target or generic_target(rows)
+            if index:
+                own = _named(own, name, name)
+            yield _evaluated(own, evaluation), rows
+
+
+def _evaluated(target: Target, evaluation: str) -> Target:
+    """Say in a target's heading and caption how its results were evaluated; as usual: nothing."""
+    if evaluation not in TITLES:
+        return target
+    named = _named(target, SHORT_NAMES[evaluation], TITLES[evaluation])
+    return replace(named, caption=f"{target.caption} {EXPLANATIONS[evaluation]}")
+
+
+def _named(target: Target, suffix: str, title: str) -> Target:
+    return replace(
+        target,
+        name=f"{target.name}_{suffix}",
+        title=f"{target.title} ({title})",
+        layout=replace(target.layout, label=f"{target.layout.label}-{suffix}"),
+    )
 
 
 def protocol_names(plan: Plan) -> dict[str, str]:

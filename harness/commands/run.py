@@ -36,11 +36,13 @@ def target_command(name: str) -> click.Command:
     @grid_options
     def command(options: Options) -> int:
         from ...tables.papers import load_target
+        from ..scorefolder import shown_names
 
         target = load_target(name, options.papers)
         grid = target_grid(target, options)
         # What was asked for on the command line is what the table shows.
-        asked = replace(target.run, methods=grid.methods, noise=grid.noise, seeds=grid.seeds)
+        methods = shown_names(grid.methods)
+        asked = replace(target.run, methods=methods, noise=grid.noise, seeds=grid.seeds)
         return execute(replace(target, run=asked), grid, options)
 
     return command
@@ -56,6 +58,8 @@ def target_grid(target: Target, options: Options) -> Grid:
         noise=spec.noise,
         seeds=spec.seeds,
         protocols=(spec.protocol,),
+        categories=spec.categories_for(options.preset),
+        sizes=spec.sizes_for(options.preset),
         expected={dataset.name: dataset.categories for dataset in spec.datasets},
     )
 

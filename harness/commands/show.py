@@ -87,6 +87,8 @@ def method_info(method: MethodPlan) -> MethodInfo:
     if cls.backbone is not None:
         spec = parse_backbone(cls.backbone)
         paper_backbone = f"{spec.name}.{spec.tag}"
+    elif method.scores and method.backbone != "none":
+        paper_backbone = method.backbone
     return MethodInfo(
         name=method.name,
         title=method.title,
@@ -94,7 +96,8 @@ def method_info(method: MethodPlan) -> MethodInfo:
         paper_backbone=paper_backbone,
         paper_image_size=cls.image_size,
         departures=tuple(cls.departures),
-        overrides=tuple(changed_settings(method)),
+        # What its maps are smoothed with is no departure of scores from a file.
+        overrides=() if method.scores else tuple(changed_settings(method)),
     )
 
 

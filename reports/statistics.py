@@ -1,0 +1,196 @@
+"""Statistics as text, Markdown, JSON, and the critical-difference diagram."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from enum import Enum
+from typing import Any
+
+from ..datasets.errors import UsageError
+from ..tables.formatting import percent
+from ..tables.quantities import title
+from ..tables.statistics.intervals import Interval
+from ..tables.statistics.ranks import Comparison
+from ..tables.statistics.summary import Overall, Place, Statistics
+from .escape import markdown
+
+Rows = list[list[str]]
+NONE = "–"
+
+
+def render(found: Statistics, heading: str, *, as_markdown: bool = False) -> str:
+    """Render statistics as plain text or Markdown; both show the same digits.
+
+    Parameters
+    ----------
+    found
+        The statistics.
+    heading
+        First line.
+    as_markdown
+        Markdown tables instead of aligned columns.
+    """
+    grid = _markdown_grid if as_markdown else _text_grid
+    mark = "## " if as_markdown else ""
+    say = markdown if as_markdown else str
+    parts = [f"{mark}{say(heading)}: {say(title(found.metric))}, percent"]
+    parts += [say(note) for note in found.notes]
+    parts.append(grid(_PLACES, [_place_row(place) for place in found.places]))
+    for one in found.overall:
+        parts.append(f"{mark}{say(one.dataset)}: {say(_sentence(one))}")
+        parts.append(grid(_OVERALL, _overall_rows(one)))
+        if one.comparison is not None:
+            parts.append(grid(_PAIRS, _pair_rows(one.comparison)))
+    return "\n\n".join(parts) + "\n"
+
+
+_PLACES = ("method", "dataset", "category", "noise", "mean", "sd", "95 % interval", "over", "seeds")
+_OVERALL = ("method", "mean rank", "rank over levels", "robustness area")
+_PAIRS = ("first", "second", "median difference", "Wilcoxon p (Holm)", "Nemenyi p")
+
+
+def _place_row(place: Place) -> list[str]:
+    return [
+        place.method,
+        place.dataset,
+        place.category,
+        f"{place.noise:g}",
+        percent(place.mean),
+        NONE if place.sd is None else percent(place.sd),
+        interval_text(place.interval),
+        place.interval.over.value if place.interval else NONE,
+        f"{place.n}" if place.n == place.planned else f"{place.n} of {place.planned}",
+    ]
+
+
+def interval_text(interval: Interval | None) -> str:
+    """Return ``"93.1 to 95.0"`` of an interval of fractions; a mean's may pass 100."""
+    if interval is None:
+        return NONE
+    return f"{100 * interval.low:.1f} to {100 * interval.high:.1f}"
+
+
+def _sentence(one: Overall) -> str:
+    parts = [f"{one.blocks} places (category and level) that all methods have"]
+    if one.left_out:
+        parts.append(f"{one.left_out} left out, as some method lacks them")
+    if one.comparison is None:
+        parts.append("too few to test")
+    else:
+        found = one.comparison
+        if found.p_friedman is not None:
+            parts.append(f"Friedman p = {found.p_friedman:.3g}")
+        if found.critical_difference is not None:
+            parts.append(f"critical difference {found.critical_difference:.2f} ranks at 5 %")
+    levels = ", ".join(f"{level:g}" for level in one.levels) or "none"
+    return "; ".join([*parts, f"levels with complete averages: {levels}"])
+
+
+def _overall_rows(one: Overall) -> Rows:
+    ranks = dict(zip(one.comparison.methods, one.comparison.mean_ranks, strict=True)) if (
+        one.comparison
+    ) else {}  # fmt: skip
+    names = ranks or one.areas
+    return [
+        [
+            name,
+            f"{ranks[name]:.2f}" if name in ranks else NONE,
+            f"{one.level_ranks[name]:.2f}" if name in one.level_ranks else NONE,
+            NONE if (area := one.areas[name]) is None else percent(area),
+        ]
+        for name in names
+    ]
+
+
+def _pair_rows(found: Comparison) -> Rows:
+    return [
+        [
+            pair.first,
+            pair.second,
+            f"{100 * pair.median:+.1f}",
+            NONE if pair.p_wilcoxon is None else f"{pair.p_wilcoxon:.3g}",
+            NONE if pair.p_nemenyi is None else f"{pair.p_nemenyi:.3g}",
+        ]
+        for pair in found.pairs
+    ]
+
+
+def _text_grid(head: Sequence[str], rows: Rows) -> str:
+    widths = [max(len(row[i]) for row in [list(head), *rows]) for i in range(len(head))]
+    lines = [
+        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+        for row in [list(head), *rows]
+    ]
+    return "\n".join(lines)
+
+
+def _markdown_grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
+    lines += [f"| {' | '.join(markdown(text) for text in row)} |" for row in rows]
+    return "\n".join(lines)
+
+
+def render_json(found: Statistics, target: str) -> str:
+    """Render statistics as JSON at full precision: fractions, None where undefined."""
+    document = {"schema": 1, "target": target, **asdict(found)}
+    return json.dumps(document, indent=1, default=_plain, allow_nan=False) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.value
+    raise TypeError(f"{type(value).__name__} is no JSON value")
+
+
+def render_diagram(found: Statistics, form: str) -> bytes:
+    """Draw the critical-difference diagram of each dataset that has a Nemenyi test.
+
+    Methods stand at their mean rank over categories × levels; a bar joins those that Nemenyi's test
+    at 5 % cannot tell apart.
+
+    Parameters
+    ----------
+    form
+        ``"svg"``, ``"pdf"`` or ``"png"``.
+
+    Raises
+    ------
+    UsageError
+        No dataset with three methods and enough places.
+    """
+    tested = [one for one in found.overall if one.comparison and one.comparison.p_friedman]
+    if not tested:
+        raise UsageError(
+            "no critical-difference diagram: it needs three methods with results at three places"
+        )
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.0, 2.4 * len(tested)), layout="constrained")
+    FigureCanvasAgg(figure)
+    for index, one in enumerate(tested):
+        _draw(figure.add_subplot(len(tested), 1, index + 1), one)
+    out = io.BytesIO()
+    # No date, so that the same results give the same file.
+    metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(form)
+    figure.savefig(out, format=form, dpi=200, metadata=metadata)
+    return out.getvalue()
+
+
+def _draw(axes: Any, one: Overall) -> None:
+    import pandas as pd
+    import scikit_posthocs
+
+    comparison = one.comparison
+    assert comparison is not None
+    names = list(comparison.methods)
+    p_values = pd.DataFrame(1.0, index=names, columns=names)
+    for pair in comparison.pairs:
+        p = 1.0 if pair.p_nemenyi is None else pair.p_nemenyi
+        p_values.loc[pair.first, pair.second] = p_values.loc[pair.second, pair.first] = p
+    ranks = dict(zip(names, comparison.mean_ranks, strict=True))
+    scikit_posthocs.critical_difference_diagram(ranks, p_values, ax=axes)
+    axes.set_title(f"{one.dataset}: mean rank over {one.blocks} places", fontsize=9)

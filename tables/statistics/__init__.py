@@ -1,0 +1,1 @@
+"""Statistics over results: intervals, paired comparisons, ranks and the robustness area."""

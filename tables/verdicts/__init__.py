@@ -1,0 +1,1 @@
+"""Verdicts on whether a printed number, or one recorded earlier, is met by what was achieved."""

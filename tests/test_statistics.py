@@ -1,0 +1,215 @@
+"""Intervals cover what they promise; ranks and tests equal other implementations."""
+
+import csv
+import io
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import scikit_posthocs
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from sklearn.metrics import roc_auc_score
+from table_frames import make_frame
+
+from adrepro.datasets.errors import UsageError
+from adrepro.reports.statistics import render, render_diagram, render_json
+from adrepro.reports.text import render_csv
+from adrepro.tables.assemble import build_model
+from adrepro.tables.papers import load_target
+from adrepro.tables.statistics.intervals import Over, auroc, image_interval, seed_interval
+from adrepro.tables.statistics.ranks import compare_methods, critical_difference, robustness_area
+from adrepro.tables.statistics.summary import AVERAGE, statistics_of
+
+TABLE1 = load_target("table1")
+
+
+@given(st.lists(st.integers(0, 5), min_size=4, max_size=20), st.integers(1, 3))
+@settings(max_examples=20, deadline=None)
+def test_auroc_equals_sklearn(scores, positives):
+    """Mid-ranks give scikit-learn's area, ties included."""
+    labels = np.arange(len(scores)) < positives
+    values = np.array(scores, dtype=float)
+    assert auroc(values[labels], values[~labels]) == pytest.approx(roc_auc_score(labels, values))
+
+
+def test_seed_interval_equals_scipy():
+    """Student's interval as scipy gives it; one seed has none."""
+    values = [0.91, 0.93, 0.90, 0.95]
+    found = seed_interval(values)
+    expected = stats.t.interval(0.95, 3, np.mean(values), stats.sem(values))
+    assert (found.low, found.high) == pytest.approx(expected)
+    assert found.over is Over.SEEDS
+    assert seed_interval([0.9]) is None
+
+
+@pytest.mark.parametrize("n", [3, 10])
+def test_seed_interval_covers(n):
+    """Over 4000 repetitions the interval holds the true mean in 95 % of them."""
+    values = np.random.default_rng(1).normal(0.9, 0.02, (4000, n))
+    found = [seed_interval(row) for row in values]
+    covered = np.mean([one.low <= 0.9 <= one.high for one in found])
+    assert covered == pytest.approx(0.95, abs=4 * np.sqrt(0.95 * 0.05 / 4000))
+
+
+def test_bootstrap_covers_the_true_area():
+    """Two normals one and a half sigma apart: nominal coverage within what a percentile gives."""
+    rng = np.random.default_rng(5)
+    truth = stats.norm.cdf(1.5 / np.sqrt(2))
+    labels = np.arange(80) < 40
+    hits = 0
+    for seed in range(120):
+        scores = rng.normal(0, 1, 80) + 1.5 * labels
+        found = image_interval(scores, labels, seed=seed, resamples=300)
+        hits += found.low <= truth <= found.high
+    assert 0.87 <= hits / 120 <= 1.0
+
+
+def test_bootstrap_is_repeatable_and_knows_its_limits():
+    """One seed gives one interval; a perfect area has no width; one anomaly is not enough."""
+    scores = np.random.default_rng(2).normal(0, 1, 40)
+    labels = np.arange(40) < 15
+    first, again = (image_interval(scores, labels, seed=3, resamples=200) for _ in range(2))
+    assert first == again
+    assert first.over is Over.TEST_IMAGES
+    assert first.low < auroc(scores[labels], scores[~labels]) < first.high
+    perfect = image_interval(labels.astype(float), labels, resamples=50)
+    assert (perfect.low, perfect.high) == (1.0, 1.0)
+    assert image_interval(scores, np.arange(40) < 1) is None
+    with pytest.raises(ValueError, match="finite"):
+        image_interval(scores * np.nan, labels)
+
+
+def test_comparison_equals_scipy_and_posthocs():
+    """Friedman, Nemenyi, Wilcoxon with Holm, and mean ranks by the libraries' own calls."""
+    table = np.random.default_rng(4).normal([0.9, 0.88, 0.7], 0.03, (12, 3))
+    found = compare_methods(table, ["a", "b", "c"])
+    frame = pd.DataFrame(-table, columns=list("abc"))
+    ranks = frame.rank(axis=1).mean().sort_values()
+    assert found.methods == tuple(ranks.index)
+    assert found.mean_ranks == pytest.approx(ranks.tolist())
+    assert found.p_friedman == pytest.approx(stats.friedmanchisquare(*table.T).pvalue)
+    nemenyi = scikit_posthocs.posthoc_nemenyi_friedman(frame)
+    for pair in found.pairs:
+        assert pair.p_nemenyi == pytest.approx(nemenyi.loc[pair.first, pair.second])
+        alone = stats.wilcoxon(frame[pair.first] - frame[pair.second]).pvalue
+        assert alone <= pair.p_wilcoxon <= min(1, 3 * alone) + 1e-12
+    assert found.critical_difference == pytest.approx(2.343 * np.sqrt(3 * 4 / (6 * 12)), abs=2e-3)
+
+
+def test_critical_difference_is_that_of_the_literature():
+    """Demsar's example: four classifiers on fourteen data sets, CD = 1.25 at 5 %."""
+    assert critical_difference(4, 14) == pytest.approx(1.25, abs=0.005)
+
+
+def test_equal_methods_and_two_methods():
+    """Equal columns share the rank and have no test; two methods have Wilcoxon alone."""
+    same = compare_methods(np.tile(np.linspace(0.5, 0.9, 5)[:, None], 3), ["a", "b", "c"])
+    assert same.mean_ranks == (2, 2, 2)
+    assert same.p_friedman is None
+    assert {pair.p_wilcoxon for pair in same.pairs} == {None}
+    two = compare_methods(np.array([[0.9, 0.8]] * 6), ["a", "b"])
+    assert two.pairs[0].p_wilcoxon == pytest.approx(2 / 2**6)
+    assert two.pairs[0].p_nemenyi is None
+    for bad in (np.zeros((2, 2)), np.full((4, 2), np.nan)):
+        with pytest.raises(ValueError, match="expected"):
+            compare_methods(bad, ["a", "b"])
+
+
+def test_robustness_area_is_the_mean_height():
+    """A line's area is its middle, whatever the spacing; one level has none."""
+    assert robustness_area({0: 1.0, 10: 0.9, 50: 0.5}) == pytest.approx(0.75)
+    assert robustness_area({50: 0.5, 0: 0.5}) == pytest.approx(0.5)
+    assert robustness_area({0: 1.0}) is None
+
+
+@pytest.fixture(scope="module")
+def frame():
+    """Three methods on both datasets at six levels, one failed seed of one category."""
+    failed = {("osr", "mvtec_ad", "grid", 20.0, 1): {"status": "failed", "error": "x"}}
+    return make_frame(TABLE1, methods=["rad", "osr", "irp"], change=failed)
+
+
+def test_statistics_of_a_table(frame):
+    """Every category and complete average has its mean and interval; gaps are counted, not bad."""
+    found = statistics_of(frame, "image_auroc")
+    by_place = {(p.method, p.dataset, p.category, p.noise): p for p in found.places}
+    one = by_place["rad", "mvtec_ad", "wood", 10.0]
+    values = frame.query("method=='rad' and category=='wood' and noise==10")["image_auroc"]
+    assert one.mean == pytest.approx(values.mean())
+    assert one.sd == pytest.approx(values.std())
+    assert one.interval.low < one.mean < one.interval.high
+    assert ("osr", "mvtec_ad", AVERAGE, 20.0) not in by_place
+    assert by_place["osr", "mvtec_ad", "grid", 20.0].n == 2
+    mvtec, ksdd2 = found.overall
+    assert (mvtec.blocks, mvtec.left_out) == (15 * 6 - 1, 1)
+    assert mvtec.levels == (0, 10, 30, 40, 50)
+    assert ksdd2.blocks == 6
+    areas = mvtec.areas
+    levels = frame.query("method=='rad' and dataset=='mvtec_ad' and noise!=20")
+    curve = levels.groupby("noise")["image_auroc"].mean()
+    expected = np.trapezoid(curve.to_numpy(), curve.index) / 50
+    assert areas["rad"] == pytest.approx(expected, abs=1e-9)
+    assert sum(mvtec.level_ranks.values()) == pytest.approx(6)
+
+
+def test_outputs_show_the_same(frame):
+    """Text and Markdown have the same digits; JSON has full precision; the diagram is drawn."""
+    found = statistics_of(frame, "image_auroc")
+    text, page = (render(found, "rad/table1", as_markdown=flag) for flag in (False, True))
+    document = json.loads(render_json(found, "rad/table1"))
+    assert len(document["places"]) == len(found.places)
+    for place in found.places[:20]:
+        shown = f"{100 * place.interval.low:.1f} to {100 * place.interval.high:.1f}"
+        assert shown in text
+        assert shown in page
+    assert "1 left out" in text
+    assert render_diagram(found, "svg").lstrip().startswith(b"<?xml")
+    lonely = statistics_of(frame[frame.method == "rad"], "image_auroc")
+    with pytest.raises(UsageError, match="three methods"):
+        render_diagram(lonely, "svg")
+
+
+def test_single_runs_ask_for_their_images(frame):
+    """With one seed the interval comes from the test images; with several it does not."""
+    asked = []
+    single = frame[(frame.seed == 0) & (frame.method == "rad")]
+    statistics_of(single, "image_auroc", interval_of_run=lambda run: asked.append(run.key))
+    assert len(asked) == len(single)
+    asked.clear()
+    statistics_of(frame, "image_auroc", interval_of_run=lambda run: asked.append(run.key))
+    assert asked == []
+
+
+@pytest.mark.parametrize("metric", ["image_aurok", "training_h", "removal_recall", "removed"])
+def test_quantities_without_statistics_are_refused(frame, metric):
+    """A misspelt name, times and pooled ratios end with one line."""
+    with pytest.raises(UsageError, match="unknown quantity"):
+        statistics_of(frame, metric)
+
+
+def test_methods_of_other_protocols_are_named(frame):
+    """Methods with another resize are compared only with a sentence that says so."""
+    sizes = {"rad": 448, "osr": 448, "irp": 256}
+    marked = frame.assign(fingerprint=[f"a=1; resize={sizes[m]}" for m in frame["method"]])
+    (note,) = statistics_of(marked, "image_auroc").notes
+    assert "resize 448 (rad, osr), 256 (irp)" in note
+    assert "a 1" not in note
+    mixed = marked.assign(fingerprint=[f"a={s}" for s in marked["seed"]])
+    with pytest.raises(UsageError, match="differ in fingerprint"):
+        statistics_of(mixed, "image_auroc")
+
+
+def test_tables_carry_the_interval(frame):
+    """The CSV of a table bounds each mean as Student does; one seed and pooled ratios have none."""
+    rows = list(csv.DictReader(io.StringIO(render_csv(build_model(TABLE1, frame)))))
+    row = next(r for r in rows if (r["row"], r["column"], r["method"]) == ("wood", "10", "rad"))
+    values = frame.query("method=='rad' and category=='wood' and noise==10")["image_auroc"]
+    expected = seed_interval(values.tolist())
+    assert (float(row["ci_low"]), float(row["ci_high"])) == pytest.approx(
+        (expected.low, expected.high)
+    )
+    single = render_csv(build_model(TABLE1, frame[frame.seed == 0]))
+    assert {row["ci_low"] for row in csv.DictReader(io.StringIO(single))} == {""}
