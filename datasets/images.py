@@ -16,7 +16,7 @@ import struct
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import overload
+from typing import BinaryIO, overload
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -129,7 +129,7 @@ def mask_values(handle: Image.Image) -> np.ndarray:
     return np.asarray(handle if direct else handle.convert("L"))
 
 
-def load_mask(path: Path | None, size: tuple[int, int]) -> np.ndarray:
+def load_mask(path: Path | BinaryIO | None, size: tuple[int, int]) -> np.ndarray:
     """Read a mask as ``uint8 [H, W]`` in {0, 1} at ``size`` = (H, W).
 
     Any non-zero pixel is defective; resizing is nearest neighbour (facts: interpolating and

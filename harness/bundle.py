@@ -4,11 +4,13 @@ Layout::
 
     bundle.json                  what the bundle is of, and the sha256 of every other file
     paper/                       the paper's folder: printed numbers, layout, margin
-    cells/<key>/                 result.json, scores.npz, images.json and env.json as in the store
+    cells/<key>/                 result.json, scores.npz, images.json and env.json as in the store;
+                                 maps.npz where maps were asked for and the store has them
+    masks/<sha256>               mask files that those maps are measured against
     table.csv, check.json        the table and the verdicts as they were
 
-A bundle holds no image, no map and no weights. It is written with fixed times and order, so that
-the same results give the same bytes.
+A bundle holds no image and no weights, and maps and masks only if asked for. It is written with
+fixed times and order, so that the same results give the same bytes.
 """
 
 from __future__ import annotations
@@ -28,10 +30,12 @@ from ..datasets.errors import UsageError
 from .cell import canonical_json
 from .files import sha256
 from .store import Record, Status
+from .task import image_list_sha256
 
 SCHEMA = 1
 MANIFEST = "bundle.json"
 PARTS = ("result.json", "scores.npz", "images.json", "env.json")
+MAPS, MASKS = "maps.npz", "masks"
 _KEY = re.compile(r"[0-9a-f]{64}")
 # A member larger than this is no score file of ours; it is not unpacked.
 MAX_MEMBER = 256_000_000
@@ -76,14 +80,34 @@ class Bundle:
             raise ValueError("result.json does not match its checksum or key")
         if sha256(canonical_json(document).encode()) != key:
             raise ValueError("the key is not the hash of what was asked for")
-        for name in PARTS[1:]:
+        for name in (*PARTS[1:], *([MAPS] if self.has_maps(key) else [])):
             if sha256(self.files[f"cells/{key}/{name}"]) != body["files"][name]:
                 raise ValueError(f"{name} is not the one that the result was written with")
+        images = self.images(key)
+        if image_list_sha256(images["train"], images["test"]) != document["hashes"]["images"]:
+            raise ValueError("images.json does not list the images that the key was made from")
         return Record(key=key, status=Status.DONE, document=document, row=body["row"])
 
-    def arrays(self, key: str) -> dict[str, np.ndarray]:
-        """Return a cell's ``scores.npz``, read without pickle."""
-        data = io.BytesIO(self.files[f"cells/{key}/scores.npz"])
+    def has_maps(self, key: str) -> bool:
+        """Say whether a cell's maps are packed."""
+        return f"cells/{key}/{MAPS}" in self.files
+
+    def mask(self, sha: str) -> bytes:
+        """Return a mask file by its hash.
+
+        Raises
+        ------
+        ValueError
+            It is another file; `KeyError` where there is none.
+        """
+        data = self.files[f"{MASKS}/{sha}"]
+        if sha256(data) != sha:
+            raise ValueError(f"mask {sha[:12]} does not match its hash")
+        return data
+
+    def arrays(self, key: str, part: str = "scores.npz") -> dict[str, np.ndarray]:
+        """Return a cell's ``scores.npz``, or its maps, read without pickle."""
+        data = io.BytesIO(self.files[f"cells/{key}/{part}"])
         with np.load(data, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
 
@@ -93,7 +117,16 @@ class Bundle:
 
 
 def pack(manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> bytes:
-    """Return the bytes of a bundle; equal content gives equal bytes."""
+    """Return the bytes of a bundle; equal content gives equal bytes.
+
+    Raises
+    ------
+    UsageError
+        A file is larger than `unpack` takes.
+    """
+    for name, data in files.items():
+        if len(data) > MAX_MEMBER:
+            raise UsageError(f"{name} has {len(data)} bytes, a bundle takes {MAX_MEMBER} a file")
     hashes = {name: sha256(data) for name, data in files.items()}
     body = dict(manifest) | {"schema": SCHEMA, "files": hashes}
     out = io.BytesIO()

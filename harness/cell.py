@@ -38,7 +38,7 @@ class Cell:
     method
         Registered method name.
     settings
-        Canonical JSON of the method's settings.
+        Canonical JSON of the method's settings, with hashes of content in place of paths.
     backbone
         Full backbone name with its weights' tag, or ``"none"``.
     image_size

@@ -38,7 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "stats": ("stats:stats", "Show intervals, tests between methods, ranks and robustness areas."),
     "status": ("inspect:status", "Count finished, failed and pending cells."),
     "targets": ("targets:command", "List the published tables and figures that can be run."),
-    "verify": ("bundle:verify", "Recompute a bundle's metrics and table, and compare."),
+    "verify": ("verify:verify", "Recompute a bundle's metrics and table, and compare."),
     "why": ("inspect:why", "Say why cells are stale, failed or not run."),
 }
 

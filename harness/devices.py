@@ -30,7 +30,7 @@ def resolve_device(text: str) -> str:
     Raises
     ------
     UsageError
-        No such device on this machine.
+        No such device, or none on this machine.
     """
     if text == "cpu":
         return text
@@ -39,8 +39,10 @@ def resolve_device(text: str) -> str:
     if text == "auto":
         return "cuda:0" if torch.cuda.is_available() else "cpu"
     name, _, index = text.partition(":")
+    if name != "cuda":
+        raise UsageError(f"unknown device '{text}': expected cpu, cuda, cuda:N or auto")
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if name != "cuda" or not (index or "0").isdigit() or int(index or 0) >= count:
+    if not (index or "0").isdigit() or int(index or 0) >= count:
         have = f"cuda:0 to cuda:{count - 1}" if count else "no CUDA device"
         raise UsageError(f"--device {text}: this machine has {have}; use cpu or auto")
     return f"cuda:{index or 0}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 from ..datasets.errors import UsageError
@@ -38,8 +38,19 @@ def evaluations_of(method: MethodPlan, evaluations: tuple[str, ...]) -> tuple[st
     return tuple(name for name in evaluations if name != PER_IMAGE_MINMAX)
 
 
-def left_out(methods: Iterable[MethodPlan], evaluations: tuple[str, ...]) -> list[str]:
+def left_out(
+    methods: Iterable[MethodPlan],
+    evaluations: tuple[str, ...],
+    mapless: Collection[str] = (),
+) -> list[str]:
     """Say in one line which methods an evaluation that was asked for leaves out.
+
+    Parameters
+    ----------
+    methods, evaluations
+        All of a plan.
+    mapless
+        Names of those whose scores are in files without maps.
 
     Raises
     ------
@@ -47,7 +58,11 @@ def left_out(methods: Iterable[MethodPlan], evaluations: tuple[str, ...]) -> lis
         It leaves out all.
     """
     methods = tuple(methods)
-    without = [m.name for m in methods if evaluations_of(m, evaluations) != evaluations]
+    without = [
+        m.name
+        for m in methods
+        if m.name in mapless or evaluations_of(m, evaluations) != evaluations
+    ]
     if not without:
         return []
     names = ", ".join(without)

@@ -19,18 +19,11 @@ _COMMON = {
 }
 EVALUATIONS: Mapping[str, Mapping[str, str]] = {
     EVALUATION: _COMMON
-    | {
-        "threshold rule": "Q3 + 1.5 IQR of training scores",
-        "smoothing": "Gaussian, the method's own sigma",
-        "map scale": "common to all images",
-    },
-    PER_IMAGE_MINMAX: _COMMON
-    | {
-        "threshold rule": "none",
-        "smoothing": "Gaussian, the method's own sigma",
-        "map scale": "each image by itself",
-    },
+    | {"threshold rule": "Q3 + 1.5 IQR of training scores", "map scale": "common to all images"},
+    PER_IMAGE_MINMAX: _COMMON | {"threshold rule": "none", "map scale": "each image by itself"},
 }
+# What the harness did not see: how somebody else's program prepared its images.
+ELSEWHERE = "unknown (made elsewhere)"
 
 
 def fingerprint(cell: Mapping[str, Any]) -> str:
@@ -39,19 +32,33 @@ def fingerprint(cell: Mapping[str, Any]) -> str:
     Parameters
     ----------
     cell
-        Fields of a `cell.Cell`, or a row of a frame.
+        A row as `frames.record_row` gives it: fields of a `cell.Cell`, and ``smoothing_sigma`` in
+        pixels (None where there are no maps) and ``made_elsewhere``.
 
     Returns
     -------
     str
-        The evaluation, noise definition, resizing, and all that the evaluation fixes. Of an
-        evaluation that is not described here only its name is known, which differs from all others.
+        The evaluation, noise definition, resizing, smoothing, and all that the evaluation fixes.
+        Of an evaluation that is not described here only its name is known, which differs from all
+        others. How scores from a file came about is unknown, whatever their evaluation.
     """
-    evaluation = str(cell["evaluation"])
+    evaluation, size = str(cell["evaluation"]), int(cell["image_size"])
     parts = {
         "evaluation": evaluation,
         "noise definition": str(cell["protocol"]),
-        "resize": f"whole image to {int(cell['image_size'])} px square, bilinear",
+        "resize": f"whole image to {size} px square, bilinear",
         **EVALUATIONS.get(evaluation, {}),
+        "smoothing": _smoothing(cell),
     }
+    if cell.get("made_elsewhere"):
+        parts |= {"resize": ELSEWHERE, "crop": ELSEWHERE, "maps": f"measured at {size} px square"}
     return "; ".join(f"{name}={value}" for name, value in parts.items())
+
+
+def _smoothing(cell: Mapping[str, Any]) -> str:
+    if "smoothing_sigma" not in cell:
+        return "not recorded"
+    sigma = cell["smoothing_sigma"]
+    if sigma is None:
+        return "no maps"
+    return f"Gaussian, sigma {sigma:g} px" if sigma else "none"

@@ -26,8 +26,10 @@ METRIC_COLUMNS = (
 OTHER_COLUMNS = (
     "device", "device_name", "exclusive", "fit_shared", "stacked", "key", "settings", "tuned",
     "tuning_alone",
-    "evaluation", "fingerprint", "synthetic", "warnings", "error",
+    "evaluation", "fingerprint", "source", "synthetic", "warnings", "error",
 )  # fmt: skip
+# Digits of a hash that people compare.
+SHORT = 12
 COLUMNS = (*IDENTITY_COLUMNS, *METRIC_COLUMNS, *OTHER_COLUMNS)
 
 
@@ -48,8 +50,8 @@ def to_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def _fingerprint(row: Mapping[str, Any]) -> str | None:
-    """Return the protocol fingerprint of a row; None of a damaged cell that says nothing."""
-    known = all(row.get(name) is not None for name in ("evaluation", "protocol", "image_size"))
+    """Return the protocol fingerprint of a finished row; nothing else was measured."""
+    known = row.get("status") == Status.DONE.value
     return fingerprint(row) if known else None
 
 
@@ -68,4 +70,20 @@ def record_row(record: Record) -> dict[str, Any]:
     cell = dict((record.document or {}).get("cell", {}))
     named = {name: cell[name] for name in cell if name in COLUMNS}
     state = {"status": record.status.value, "error": record.reason, "key": record.key}
-    return named | dict(record.row or {}) | state
+    hashes = (record.document or {}).get("hashes", {})
+    return named | dict(record.row or {}) | state | origin(hashes)
+
+
+def origin(hashes: Mapping[str, str]) -> dict[str, Any]:
+    """Return what a key's hashes tell of who made a cell's scores.
+
+    Returns
+    -------
+    dict
+        ``source``, the beginning of the hash of the method's source, None where the scores came
+        from a file; ``made_elsewhere``, whether they did.
+    """
+    return {
+        "source": (hashes.get("method") or "")[:SHORT] or None,
+        "made_elsewhere": "scores" in hashes,
+    }

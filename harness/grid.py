@@ -6,11 +6,14 @@ cell's key needs in names and numbers. Presets change a grid in one documented w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..datasets.errors import UnknownNameError, UsageError, WeightsError
+from .contents import content_sha256, keyed_settings
 from .evaluations import EVALUATION
 from .presets import PRESETS
 
@@ -44,8 +47,6 @@ class Grid:
         Name of the preset.
     backbone, weights, image_size
         Override of every method's own; None = the preset's or the method's.
-    sizes
-        Method name → image size that it runs with where ``image_size`` gives none.
     overrides
         ``method.key`` → text, settings given on the command line; a name without a variant
         means the method and all its variants.
@@ -65,7 +66,6 @@ class Grid:
     backbone: str | None = None
     weights: str | None = None
     image_size: int | None = None
-    sizes: Mapping[str, int] = field(default_factory=dict)
     overrides: Mapping[str, str] = field(default_factory=dict)
     expected: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -108,7 +108,8 @@ class MethodPlan:
     base, variant
         Registered name or ``module:Class``, which goes into the key; the variant, or empty.
     settings
-        An instance of the method's ``Settings``; ``settings_json`` is its canonical form.
+        An instance of the method's ``Settings``; ``settings_json`` is its canonical form, with
+        hashes of content in place of paths (see `contents`).
     backbone
         Full name for the key; ``weights_sha256`` belongs to it (empty for ``"none"``).
     spec
@@ -133,6 +134,12 @@ class MethodPlan:
     source_sha256: str
     missing: str = ""
     scores: ScoreFolder | None = None
+
+    @property
+    def smoothing_sigma(self) -> float | None:
+        """Return what its maps are smoothed with, in pixels; None where it has no maps."""
+        made = self.cls(self.settings)
+        return float(made.smoothing_sigma) if made.localises else None
 
 
 def check_names(grid: Grid) -> None:
@@ -162,15 +169,15 @@ def check_overrides(grid: Grid) -> None:
             raise UnknownNameError("method in --set", method, known)
 
 
-def settings_of(grid: Grid, name: str) -> tuple[Any, str]:
-    """Return a method's settings in this grid, and their canonical JSON."""
+def settings_of(grid: Grid, name: str) -> Any:
+    """Return a method's settings in this grid."""
     from ..methods.registry import method_class, split_variant
     from ..methods.settings import make_settings
 
     cls = method_class(name)
     base, variant = split_variant(name)
     mine = _overrides(grid, base) | _overrides(grid, name)
-    return make_settings(cls, _preset(grid, cls), mine, variant=variant)
+    return make_settings(cls, _preset(grid, cls), mine, variant=variant)[0]
 
 
 def _preset(grid: Grid, cls: Any) -> str:
@@ -205,20 +212,28 @@ def plan_methods(grid: Grid, *, need_weights: bool = True) -> tuple[MethodPlan, 
     Raises
     ------
     UsageError
-        Unknown method, setting or backbone, wrong type, or weights that cannot be had.
+        Unknown method, setting or backbone, wrong type, or weights or a folder that a setting
+        names that cannot be had.
     """
     from .scorefolder import is_scores, plan_scores, refuse_namesakes
 
     check_overrides(grid)
+    digest = cache(content_sha256)  # several methods may be given one folder of textures
+
+    def plan(name: str) -> MethodPlan:
+        return _plan_method(grid, name, digest, need_weights=need_weights)
+
     planned = tuple(
-        plan_scores(grid, name) if is_scores(name) else _plan_method(grid, name, need_weights)
+        plan_scores(grid, name) if is_scores(name) else plan(name)
         for name in dict.fromkeys(grid.methods)
     )
     refuse_namesakes(planned)
     return planned
 
 
-def _plan_method(grid: Grid, name: str, need_weights: bool) -> MethodPlan:
+def _plan_method(
+    grid: Grid, name: str, digest: Callable[[Path], str], *, need_weights: bool
+) -> MethodPlan:
     from ..methods.backbones import parse_backbone
     from ..methods.registry import method_class, split_variant
     from ..methods.settings import preset_image_size, variant_of
@@ -228,7 +243,7 @@ def _plan_method(grid: Grid, name: str, need_weights: bool) -> MethodPlan:
     base, variant = split_variant(name)
     named = variant_of(cls, variant)
     preset = _preset(grid, cls)
-    settings, settings_json = settings_of(grid, name)
+    settings = settings_of(grid, name)
     spec, backbone, weights, missing = None, "none", "", ""
     if cls.backbone is not None:
         spec = parse_backbone(_backbone(grid, cls, preset), grid.weights)
@@ -246,8 +261,8 @@ def _plan_method(grid: Grid, name: str, need_weights: bool) -> MethodPlan:
         title=named.title if named else cls.title,
         cls=cls,
         settings=settings,
-        settings_json=settings_json,
-        image_size=grid.image_size or grid.sizes.get(name) or preset_image_size(cls, preset),
+        settings_json=keyed_settings(cls, settings, digest),
+        image_size=grid.image_size or preset_image_size(cls, preset, variant),
         backbone=backbone,
         weights_sha256=weights,
         spec=spec,

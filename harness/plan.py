@@ -12,7 +12,7 @@ from .evaluations import evaluations_of, left_out
 from .feasible import Outlook, feasible, noise_protocols
 from .grid import Grid, MethodPlan, check_names, plan_methods
 from .planned import PlannedCell, plan_cell, planned_row, samples_of
-from .scorecells import add_scores
+from .scorecells import add_scores, without_mapless
 from .selection import chosen_categories, missing_categories, open_datasets
 from .store import Record, Status, Store
 from .tuning import PlannedTuning, TuningTask, add_tunings, pending_tunings
@@ -134,7 +134,8 @@ def make_plan(
     for outlook in seen:
         outlook.raise_if_impossible()
     cells: list[PlannedCell] = []
-    warnings = [*left_out(methods, grid.evaluations), *missing_categories(grid, datasets)]
+    left_out(methods, grid.evaluations)  # what can be refused without a look at images is
+    warnings = missing_categories(grid, datasets)
     for dataset in datasets:
         names = chosen_categories(grid, dataset)
         manifest = _scan(dataset, names, cache, workers, progress)
@@ -152,6 +153,8 @@ def make_plan(
                 ]
     tuned, tunings = add_tunings(cells)
     complete, lacking = add_scores(tuned, protocols, need_files=need_weights)
+    complete, mapless = without_mapless(complete)
+    warnings = [*left_out(methods, grid.evaluations, mapless), *warnings]
     return Plan(
         grid=grid,
         methods=methods,

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..datasets.types import Category, ImageRef
-from .cell import Cell, Identity, canonical_json
+from .cell import Cell, Identity
 from .evaluations import EVALUATION
-from .files import sha256
+from .frames import origin
 from .grid import MethodPlan
 from .store import Record, Status, Store
-from .task import Sample, Task
+from .task import Sample, Task, image_list_sha256
 
 if TYPE_CHECKING:
     from ..datasets.manifest import Manifest
@@ -72,7 +72,8 @@ def planned_row(cell: PlannedCell, record: Record) -> dict[str, Any]:
     status = Status.PENDING if record.status is Status.DAMAGED else record.status
     done = dict(record.row or {})
     # Names that are for people may have changed since the cell ran; today's are shown.
-    return done | cell.row | {"status": status.value, "error": record.reason, "key": cell.key}
+    state = {"status": status.value, "error": record.reason, "key": cell.key}
+    return done | cell.row | state | origin(cell.identity.hashes)
 
 
 def samples_of(
@@ -99,11 +100,8 @@ def samples_of(
 
     train = tuple(sorted((sample(r, masked=False) for r in drawn.train), key=_by_content))
     test = tuple(sorted((sample(r, masked=True) for r in drawn.test), key=_by_content))
-    listed = {
-        "train": [s.sha256 for s in train],
-        "test": [[s.sha256, s.anomalous, s.mask_sha256] for s in test],
-    }
-    return train, test, sha256(canonical_json(listed).encode())
+    listed = ([sample.document() for sample in samples] for samples in (train, test))
+    return train, test, image_list_sha256(*listed)
 
 
 def _by_content(sample: Sample) -> tuple[str, str]:
@@ -162,6 +160,7 @@ def plan_cell(
         "backbone": method.backbone,
         "weights": method.weights_sha256,
         "image_size": method.image_size,
+        "smoothing_sigma": method.smoothing_sigma,
         "settings": method.settings_json,
         "evaluation": cell.evaluation,
         "synthetic": synthetic,

@@ -1,16 +1,20 @@
-"""Metrics of a stored cell, computed again from its scores: no image, no model, no GPU."""
+"""Metrics of a stored cell, computed again from its scores and maps: no image, no model, no GPU."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import io
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..datasets.images import load_mask
 from . import metrics
 from .cell import Cell
 from .evaluate import balanced_subset
+from .evaluations import PER_IMAGE_MINMAX
+from .minmax import stretch
 from .task import Sample
 from .threshold import iqr_threshold
 
@@ -75,6 +79,46 @@ def remeasure(
         found |= {"f1_max": whole.f1_max, "f1_max_balanced": part.f1_max}
         found |= {"precision_f1max": whole.precision_f1max, "recall_f1max": whole.recall_f1max}
     return found | _removal(arrays)
+
+
+def remeasure_pixels(
+    raw: np.ndarray,
+    tested: Sequence[Mapping[str, Any]],
+    cell: Cell,
+    sigma: float,
+    mask: Callable[[str], bytes],
+) -> dict[str, float | None]:
+    """Compute the metrics `FROM_PIXELS` from raw maps and mask files.
+
+    Parameters
+    ----------
+    raw
+        ``float32 [N, h, w]``, in the order of ``tested``.
+    tested, cell
+        As of `remeasure`.
+    sigma
+        What the method's maps are smoothed with, in pixels.
+    mask
+        Gives the bytes of a mask file by its sha256.
+
+    Raises
+    ------
+    ValueError
+        Maps and images that do not belong together.
+    """
+    if len(raw) != len(tested):
+        raise ValueError(f"{len(raw)} maps for {len(tested)} images")
+    # An empty mask would call an anomaly nominal: without all of them there is nothing to measure.
+    if any(image["anomalous"] and not image["mask_sha256"] for image in tested):
+        return dict.fromkeys(FROM_PIXELS)
+    size = cell.image_size
+    maps = metrics.upsample_and_smooth(raw, size, sigma)
+    if cell.evaluation == PER_IMAGE_MINMAX:
+        maps = stretch(maps)
+    files = [io.BytesIO(mask(i["mask_sha256"])) if i["anomalous"] else None for i in tested]
+    masks = np.stack([load_mask(file, (size, size)) for file in files])
+    found = metrics.pixel_metrics(maps, masks)
+    return {"pixel_auroc": found.auroc, "pixel_ap": found.ap, "aupro": found.aupro}
 
 
 _AT_THRESHOLD = ("precision", "recall", "f1")

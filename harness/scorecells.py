@@ -14,7 +14,7 @@ import numpy as np
 from ..datasets.errors import CellError, UsageError
 from .cell import Cell
 from .evaluate import evaluate, score_arrays
-from .evaluations import PER_IMAGE_MINMAX
+from .evaluations import PER_IMAGE_MINMAX, STRETCHED
 from .fitting import Fitted
 from .minmax import stretched_scores
 from .scorefiles import SUFFIXES, CellScores, digest, read_scores
@@ -154,6 +154,28 @@ def _too_short(folder: ScoreFolder, cell: Cell) -> str:
     return f" ({short} does for a run of one noise level, seed, protocol and dataset only)"
 
 
+def without_mapless(
+    cells: Sequence[PlannedCell],
+) -> tuple[tuple[PlannedCell, ...], tuple[str, ...]]:
+    """Leave out the evaluation of maps where none of a folder's files has any.
+
+    Where some have, a cell without stays in and fails, so that no average passes over it.
+
+    Returns
+    -------
+    tuple
+        The cells that are left, and the names of the folders' methods that lost some.
+    """
+    stretched = [p for p in cells if p.identity.cell.evaluation == PER_IMAGE_MINMAX and p.scores]
+    files: dict[str, list[ScoreFile]] = {}
+    for planned in stretched:
+        if planned.scores is not None and planned.scores.path is not None:
+            files.setdefault(planned.method.name, []).append(planned.scores)
+    names = tuple(name for name, own in files.items() if not any(file.has_maps for file in own))
+    gone = {id(planned) for planned in stretched if planned.method.name in names}
+    return tuple(planned for planned in cells if id(planned) not in gone), names
+
+
 def _lacking(given: str, cells: Sequence[PlannedCell], need_files: bool) -> list[str]:
     """Return one line on the cells without a file."""
     files = [p.scores for p in cells if p.scores is not None]
@@ -192,6 +214,11 @@ def measure_file(task: Task, file: ScoreFile) -> tuple[dict[str, Any], dict[str,
     with phase("metrics"):
         scores = raw
         if cell.evaluation == PER_IMAGE_MINMAX:
+            if raw.maps is None:
+                raise CellError(
+                    f"{file.shown}: no maps to normalise; expected maps in it as in others of "
+                    f"{file.folder.name}, or leave --{STRETCHED} out"
+                )
             scores = stretched_scores(raw, method, cell.image_size)
         row = dict(task.row) | evaluate(scores, fitted, task.train, task.test, cell)
     row["warnings"] = [*task.warnings, *found.warnings]

@@ -33,7 +33,10 @@ from .task import Sample
 
 SUFFIXES = (".npz", ".csv")
 COLUMNS = ("image_id", "split", "score", "map")
-UNREADABLE = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, csv.Error)
+# RuntimeError: encrypted archives, and kinds of compression that zipfile does not know.
+UNREADABLE = (
+    OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, csv.Error
+)  # fmt: skip
 ARRAYS = ("image_ids", "scores", "maps", "train_ids", "train_scores")
 
 
@@ -94,11 +97,14 @@ def digest(path: Path) -> tuple[str, bool]:
     if path.suffix == ".npz":
         try:
             names = zipfile.ZipFile(io.BytesIO(data)).namelist()
-        except zipfile.BadZipFile:
+        except UNREADABLE:
             names = []
         return whole.hexdigest(), "maps.npy" in names
-    lines = csv.DictReader(io.StringIO(data.decode("utf-8-sig", errors="replace")))
-    maps = [path.parent / text for row in lines if (text := _field(row, "map"))]
+    try:
+        rows = list(_reader(data.decode("utf-8-sig", errors="replace")))
+    except UNREADABLE:
+        rows = []
+    maps = [path.parent / text for row in rows if (text := _field(row, "map"))]
     for each in maps:
         whole.update(hashlib.sha256(_bytes(each)).digest())
     return whole.hexdigest(), bool(maps)
@@ -107,8 +113,13 @@ def digest(path: Path) -> tuple[str, bool]:
 def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
-    except OSError:
+    except (OSError, ValueError):  # no path at all, such as one with a NUL in it, is the latter
         return b""
+
+
+def _reader(text: str) -> csv.DictReader[str]:
+    """Read CSV with any line ends; hashing and reading must see the same rows."""
+    return csv.DictReader(io.StringIO(text, newline=None))
 
 
 def _field(row: dict[str, Any], name: str) -> str:
@@ -190,7 +201,7 @@ def _of_arrays(arrays: dict[str, np.ndarray], ids: str, scores: str) -> Listed:
 
 
 def _read_csv(path: Path) -> tuple[Listed, Listed | None]:
-    reader = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig")))
+    reader = _reader(path.read_text(encoding="utf-8-sig"))
     columns = tuple(reader.fieldnames or ())
     unknown = [name for name in columns if name not in COLUMNS]
     if unknown or not {"image_id", "score"} <= set(columns) or len(set(columns)) < len(columns):
@@ -198,14 +209,22 @@ def _read_csv(path: Path) -> tuple[Listed, Listed | None]:
             f"columns {','.join(columns) or '(none)'}; expected image_id,score and maybe map,split"
         )
     rows: dict[str, list[tuple[str, float, Path | None]]] = {"test": [], "train": []}
+    unfilled: list[int] = []  # training lines as the template wrote them: no scores at all is fine
     for row in reader:
         line, split = reader.line_num, _field(row, "split") or "test"
         if split not in rows or None in row:
             said = f"split '{split}'" if split not in rows else "more fields than columns"
             raise CellError(f"line {line}: {said}; expected test or train in the column split")
         file = _field(row, "map")
-        score = _number(_field(row, "score"), line)
-        rows[split].append((_field(row, "image_id"), score, path.parent / file if file else None))
+        score = _field(row, "score")
+        if split == "train" and not score:
+            unfilled.append(line)
+            continue
+        rows[split].append(
+            (_field(row, "image_id"), _number(score, line), path.parent / file if file else None)
+        )
+    if rows["train"] and unfilled:
+        _number("", unfilled[0])
     test, train = (_of_rows(rows[split]) for split in ("test", "train"))
     return test, train if rows["train"] else None
 

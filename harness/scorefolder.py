@@ -2,7 +2,7 @@
 
 ``scores.toml`` in it says whose they are; only ``name`` must be there::
 
-    name = "my-net"          # as in tables and keys
+    name = "my-net"          # as in tables and keys; no registered method's
     title = "MyNet"          # as printed; default: the name
     smoothing_sigma = 4.0    # Gaussian in pixels that the upsampled maps are smoothed with; 0
     image_size = 256         # side of the evaluated maps in pixels; 256
@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..datasets.errors import ContractError, SpecError, UnknownNameError, UsageError
 from ..methods.base import Context, ImageSet, Method, Scores
-from ..methods.registry import SCORES_PREFIX
+from ..methods.registry import SCORES_PREFIX, method_targets
 from ..methods.settings import settings_json
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 FILE = "scores.toml"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+ALL_ANOMALOUS = "all-anomalous"  # the line of published tables that no method's run fills
 
 DEPARTURE = (
     "Scores from a file: the method was trained and run elsewhere, so that its times are unknown "
@@ -222,6 +223,9 @@ def _value(key: str, value: Any, file: Path, text: str) -> Any:
         raise refuse("a text that is not empty")
     if key == "name" and not NAME.fullmatch(value):
         raise refuse("letters, digits and . _ + - only, e.g. my-net")
+    # In a published table such a line would be held against the numbers of that method.
+    if key == "name" and value.lower() in {*method_targets(), ALL_ANOMALOUS}:
+        raise refuse(f"another name than a method's own, e.g. {value}-elsewhere")
     return " ".join(value.split())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NoReturn
 
 from ..datasets.errors import UnknownNameError, UsageError
 from ..datasets.types import Dataset
@@ -24,8 +25,21 @@ def open_datasets(grid: Grid, data_root: Path | None) -> tuple[Dataset, ...]:
     known = {category for dataset in found for category in dataset.categories}
     for name in grid.categories or ():
         if name not in known:
-            raise UnknownNameError("category", name, known)
+            _refuse(name, known, found)
     return tuple(dataset for dataset in found if chosen_categories(grid, dataset))
+
+
+def _refuse(name: str, known: set[str], datasets: tuple[Dataset, ...]) -> NoReturn:
+    """Tell a category that is not on disk from one that does not exist."""
+    from ..datasets.catalog import dataset_info
+
+    for dataset in datasets:
+        if name in dataset_info(dataset.name).counts:
+            raise UsageError(
+                f"category '{name}' of {dataset.name} is not on disk; there are "
+                f"{', '.join(dataset.categories)}"
+            )
+    raise UnknownNameError("category", name, known)
 
 
 def missing_categories(grid: Grid, datasets: tuple[Dataset, ...]) -> list[str]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..datasets.errors import UsageError
 from .feasible import noise_protocols
+from .frames import SHORT, record_row, to_frame
 from .grid import Grid, MethodPlan
 from .store import Record, Status, Store
 
@@ -34,17 +35,24 @@ _WORDS = {
 class Found:
     """One stored cell that a method of the grid owns.
 
-    ``method`` is the grid's name for it, with the variant.
+    ``method`` is the grid's name for it, with the variant; ``smoothing_sigma`` what the method
+    declares with the grid's settings.
     """
 
     method: str
     record: Record
+    smoothing_sigma: float | None
 
     @property
     def place(self) -> tuple[Any, ...]:
         """Method, dataset, category, noise and seed."""
         cell = (self.record.document or {})["cell"]
         return (self.method, *(cell[name] for name in _PLACE))
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """Method and key: a record may serve several names."""
+        return (self.method, self.record.key)
 
     @property
     def hashes(self) -> Mapping[str, str]:
@@ -62,19 +70,28 @@ class Stored:
         A cell per place, done or failed.
     others
         Readable cells at the grid's places that were made differently.
+    left_out
+        Cells that the grid asks for, of an earlier source or another tuning than those found.
     notes
         What was left out and why, a sentence each.
     """
 
     found: tuple[Found, ...]
     others: tuple[Record, ...]
+    left_out: tuple[Found, ...]
     notes: tuple[str, ...]
 
     def frame(self) -> pd.DataFrame:
         """Return one tidy row per found cell, under the grid's method names."""
-        from .frames import record_row, to_frame
-
-        return to_frame([record_row(one.record) | {"method": one.method} for one in self.found])
+        return to_frame(
+            [
+                # A cell that was made before results kept their smoothing was smoothed as now.
+                {"smoothing_sigma": one.smoothing_sigma}
+                | record_row(one.record)
+                | {"method": one.method}
+                for one in self.found
+            ]
+        )
 
 
 def stored_cells(
@@ -96,7 +113,8 @@ def stored_cells(
     Raises
     ------
     UsageError
-        Two results for one place that neither today's source nor a common tuning tells apart.
+        Two results for one place that neither today's source nor a common tuning tells apart, or
+        results of several earlier sources of a method and none of today's.
     """
     mine: list[Found] = []
     others: list[Record] = []
@@ -112,17 +130,23 @@ def stored_cells(
             continue
         right = cell["protocol"] == protocol and cell["evaluation"] == evaluation
         owners = [method for method in methods if right and _owns(method, cell)]
-        mine += [Found(method=method.name, record=record) for method in owners]
+        mine += [
+            Found(method=method.name, record=record, smoothing_sigma=method.smoothing_sigma)
+            for method in owners
+        ]
         if not owners:
             others.append(record)
     notes = [f"{damaged} damaged cells of the store count as not there."] if damaged else []
-    found = _one_per_place(mine, {m.name: m.source_sha256 for m in methods}, notes)
+    found = _of_one_source(mine, {m.name: m.source_sha256 for m in methods}, notes)
+    found = _one_per_place(found, notes)
+    kept = {one.identity for one in found}
+    left_out = tuple(one for one in mine if one.identity not in kept)
     if others:
         notes.append(
             f"{len(others)} stored results of these places have other methods, settings, "
             "backbones, sizes, protocols or evaluations and are left out."
         )
-    return Stored(found=tuple(found), others=tuple(others), notes=tuple(notes))
+    return Stored(found=tuple(found), others=tuple(others), left_out=left_out, notes=tuple(notes))
 
 
 def _at_place(cell: Mapping[str, Any], grid: Grid) -> bool:
@@ -141,16 +165,42 @@ def _owns(method: MethodPlan, cell: Mapping[str, Any]) -> bool:
     return asked == tuple(cell[name] for name in ("method", "settings", "backbone", "image_size"))
 
 
-def _one_per_place(
+def _of_one_source(
     found: Sequence[Found], sources: Mapping[str, str], notes: list[str]
 ) -> list[Found]:
-    """Choose where a place has several results: today's source first, then the larger tuning."""
-    kept = _prefer(found, lambda one: one.hashes.get("method") == sources[one.method])
-    if len(kept) < len(found):
-        notes.append(
-            f"{len(found) - len(kept)} results of an earlier version of a method's source are left "
-            "out, as there are some of today's."
-        )
+    """Keep the results of one version of each method's source: today's where it has any."""
+    kept: list[Found] = []
+    for name in dict.fromkeys(one.method for one in found):
+        own = [one for one in found if one.method == name]
+        # Scores from files have no source; their files' hashes differ from cell to cell.
+        versions = dict.fromkeys(source for one in own if (source := one.hashes.get("method")))
+        today = sources[name]
+        if today in versions:
+            mine = [one for one in own if one.hashes.get("method") == today]
+            if len(mine) < len(own):
+                notes.append(
+                    f"{len(own) - len(mine)} results of an earlier version of the source of {name} "
+                    "are left out, as there are some of today's."
+                )
+            kept += mine
+            continue
+        short = " and ".join(source[:SHORT] for source in versions)
+        if len(versions) > 1:
+            raise UsageError(
+                f"results of {name} by {len(versions)} earlier versions of its source ({short}) "
+                "and none of today's: run it again, or leave it out with --methods"
+            )
+        if versions:
+            notes.append(
+                f"All {len(own)} results of {name} are of an earlier version of its source "
+                f"({short}, today {today[:SHORT]}): run it again to have today's."
+            )
+        kept += own
+    return kept
+
+
+def _one_per_place(kept: Sequence[Found], notes: list[str]) -> list[Found]:
+    """Choose where a place has several results: those of the larger tuning."""
     cover = Counter((one.method, one.hashes.get("tuning", "")) for one in kept)
     best: dict[tuple, int] = {}
     for one in kept:
@@ -165,11 +215,6 @@ def _one_per_place(
         )
     _refuse_two(tuned)
     return tuned
-
-
-def _prefer(found: Sequence[Found], wanted: Any) -> list[Found]:
-    places = {one.place for one in found if wanted(one)}
-    return [one for one in found if one.place not in places or wanted(one)]
 
 
 def _refuse_two(found: Iterable[Found]) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..datasets.errors import StoreError
 from ..datasets.images import ImageSet
-from .cell import Identity
+from .cell import Identity, canonical_json
 from .files import sha256
 from .store import Failure
 
@@ -97,6 +97,15 @@ class Task:
         """Return the axes that every random draw of the method depends on."""
         cell = self.identity.cell
         return seed_axes(cell.dataset, cell.category, cell.noise, cell.seed)
+
+
+def image_list_sha256(train: Iterable[Mapping[str, Any]], test: Iterable[Mapping[str, Any]]) -> str:
+    """Return the hash ``images`` of a key from samples as `Sample.document` gives them."""
+    listed = {
+        "train": [image["sha256"] for image in train],
+        "test": [[image["sha256"], image["anomalous"], image["mask_sha256"]] for image in test],
+    }
+    return sha256(canonical_json(listed).encode())
 
 
 def training_key(task: Task) -> str:

@@ -18,7 +18,9 @@ A method MUST
 - in ``score`` return one finite float32 per image, higher = more anomalous, independent of which
   other images are scored with it; scoring twice gives the same values;
 - draw every random number from ``context.seed(...)``; the same cell gives the same scores;
-- use only ``context.device`` and leave global state (seeds, threads, working folder) alone.
+- use only ``context.device`` and leave global state (seeds, threads, working folder) alone;
+- name in ``content_settings`` every setting that is the path of a folder or file it reads: results
+  are known by what lies there, not by where it lies.
 
 A method CAN
 
@@ -124,10 +126,17 @@ class Variant:
         As printed.
     settings
         Setting → value; wins over a preset, yields to ``--set``.
+    presets
+        Preset of the method → settings that win over the variant's own under it, where these would
+        undo a reduction.
+    image_size
+        Side of the square input in pixels where no preset reduces it; None = the method's.
     """
 
     title: str
     settings: Mapping[str, Any]
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    image_size: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,6 +228,10 @@ class Method(ABC):
         One sentence each: where this implementation departs from the paper or official code.
     stacks
         Whether `fit_stack` gains something over fitting one by one.
+    content_settings
+        Settings that are None or the path of a folder or file. Before anything runs, the harness
+        refuses one that is missing or empty; the hash of the content takes the path's place in the
+        cell's key.
     settings
         An instance of ``Settings``.
     train_weights
@@ -239,6 +252,7 @@ class Method(ABC):
     variants: ClassVar[Mapping[str, Variant]] = {}
     departures: ClassVar[tuple[str, ...]] = ()
     stacks: ClassVar[bool] = False
+    content_settings: ClassVar[tuple[str, ...]] = ()
     Settings: ClassVar[type] = NoSettings
     train_weights: np.ndarray | None = None
 

@@ -21,7 +21,7 @@ from .base import Context, Method, Scores
 from .checkdata import write_sets
 from .features import FeatureProvider
 from .registry import method_class, split_variant
-from .settings import PAPER, make_settings, preset_of
+from .settings import PAPER, field_types, make_settings, preset_image_size, preset_of
 from .validate import validate_scores, validate_weights
 
 # Sums in another order change the last digits; a method that looks at its batch changes more.
@@ -105,8 +105,7 @@ class _Trial:
         self.cls, self.variant = cls, variant
         self.preset = "demo" if "demo" in getattr(cls, "presets", {}) else PAPER
         self.changed: list[str] = []
-        wanted = getattr(cls, "presets", {}).get(self.preset, {}).get("image_size", cls.image_size)
-        size = min(int(wanted), LARGEST_SIDE)
+        size = min(preset_image_size(cls, self.preset, variant), LARGEST_SIDE)
         self.train, self.test, self.labels, self.masks = write_sets(folder, size)
         self.context = Context(
             device="cpu",
@@ -190,9 +189,14 @@ def _check_class(trial: _Trial) -> str:
 
 
 def _check_settings(trial: _Trial) -> str:
+    unknown = set(trial.cls.content_settings) - set(field_types(trial.cls))
+    if unknown:
+        raise ContractError(f"content_settings names {sorted(unknown)}, expected settings")
     for preset in (PAPER, *trial.cls.presets):
         for variant in ("", *trial.cls.variants):
             make_settings(trial.cls, preset, variant=variant)
+            if preset_image_size(trial.cls, preset, variant) < 1:
+                raise ContractError(f"image_size of variant '{variant}' must be positive")
         preset_of(trial.cls, preset)
     variant = f", variant {trial.variant}" if trial.variant else ""
     return f"preset {trial.preset}{variant}, {trial.train.size} px"

@@ -15,10 +15,11 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from ..datasets.errors import UnknownNameError, UsageError
 from .base import Method
-from .settings import field_types, make_settings, preset_image_size, variant_of
+from .settings import PAPER, field_types, make_settings, preset_image_size, variant_of
 from .sources import method_source_sha256
 
 __all__ = [
@@ -78,7 +79,8 @@ class MethodInfo:
     presets
         Names of its presets besides ``paper``.
     variants
-        Variant → its ``title`` and ``settings``; run as ``name@variant``.
+        Variant → its ``title``, ``settings``, settings under ``presets`` and ``image_size``; run
+        as ``name@variant``.
     settings
         Setting → default.
     departures
@@ -93,7 +95,7 @@ class MethodInfo:
     image_size: int
     localises: bool
     presets: tuple[str, ...]
-    variants: dict[str, dict[str, object]]
+    variants: dict[str, dict[str, Any]]
     settings: dict[str, object]
     departures: tuple[str, ...]
 
@@ -209,7 +211,12 @@ def method_info(cls: type[Method], origin: str) -> MethodInfo:
         localises=cls.localises,
         presets=tuple(cls.presets),
         variants={
-            name: {"title": variant.title, "settings": dict(variant.settings)}
+            name: {
+                "title": variant.title,
+                "settings": dict(variant.settings),
+                "presets": {preset: dict(own) for preset, own in variant.presets.items()},
+                "image_size": preset_image_size(cls, PAPER, name),
+            }
             for name, variant in cls.variants.items()
         },
         settings={key: getattr(defaults, key) for key in field_types(cls)},

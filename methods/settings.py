@@ -33,9 +33,11 @@ def preset_of(cls: type[Method], preset: str) -> Mapping[str, Any]:
     return cls.presets[preset]
 
 
-def preset_image_size(cls: type[Method], preset: str) -> int:
-    """Return the input size in pixels under a preset."""
-    return int(preset_of(cls, preset).get("image_size", cls.image_size))
+def preset_image_size(cls: type[Method], preset: str, variant: str = "") -> int:
+    """Return the input size in pixels: the preset's, else the variant's, else the method's."""
+    chosen = variant_of(cls, variant)
+    own = chosen.image_size if chosen and chosen.image_size is not None else cls.image_size
+    return int(preset_of(cls, preset).get("image_size", own))
 
 
 def variant_of(cls: type[Method], variant: str) -> Variant | None:
@@ -64,7 +66,7 @@ def make_settings(
     *,
     variant: str = "",
 ) -> tuple[Any, str]:
-    """Build a method's settings: defaults, then preset, then variant, then overrides.
+    """Build a method's settings: defaults, preset, variant, its own for the preset, overrides.
 
     Parameters
     ----------
@@ -75,7 +77,8 @@ def make_settings(
     overrides
         Setting → value as text, as in ``--set differnet.epochs=10``; wins over all.
     variant
-        A name in ``cls.variants``; wins over the preset. Empty = none.
+        A name in ``cls.variants``; wins over the preset, but for what it says of that preset
+        itself. Empty = none.
 
     Returns
     -------
@@ -92,7 +95,8 @@ def make_settings(
     known = field_types(cls)
     values = {k: v for k, v in preset_of(cls, preset).items() if k not in CELL_KEYS}
     chosen = variant_of(cls, variant)
-    values |= dict(chosen.settings) if chosen else {}
+    if chosen is not None:
+        values |= {**chosen.settings, **_variant_preset(cls, chosen, preset)}
     unknown = [key for key in (*values, *(overrides or {})) if key not in known]
     if unknown:
         raise UnknownNameError(f"setting of {cls.name}", unknown[0], known)
@@ -103,6 +107,14 @@ def make_settings(
     except (TypeError, ValueError) as err:
         raise UsageError(f"settings of {cls.name}: {err}") from err
     return settings, settings_json(settings)
+
+
+def _variant_preset(cls: type[Method], variant: Variant, preset: str) -> Mapping[str, Any]:
+    """Return what a variant changes under a preset; it can speak of its method's presets only."""
+    for name in variant.presets:
+        if name not in cls.presets:
+            raise UnknownNameError(f"preset of {cls.name}", name, cls.presets)
+    return variant.presets.get(preset, {})
 
 
 def settings_json(settings: Any) -> str:

@@ -36,6 +36,15 @@ def compared(audit: Audit) -> str:
     return f"Compared: {'; '.join(parts)}." if parts else "Nothing could be compared."
 
 
+def not_compared(audit: Audit) -> str:
+    """Say which checks could not be made, wholly or in part, and why; nothing if all could."""
+    parts = [
+        f"{CHECKS[name]} ({'; '.join(map(one_line, reasons))})"
+        for name, reasons in audit.unmade.items()
+    ]
+    return f"Could not be checked: {'; '.join(parts)}." if parts else ""
+
+
 def legend() -> str:
     """Say what the severities mean."""
     return "; ".join(f"{severity.word}: {severity.meaning}" for severity in Severity) + "."
@@ -68,7 +77,8 @@ def print_audit(audit: Audit, console: Console) -> None:
     if audit.findings:
         console.print()
         console.print(table)
-    console.print(Text(compared(audit), style="dim"))
+    for line in filter(None, (compared(audit), not_compared(audit))):
+        console.print(Text(line, style="dim"))
 
 
 def to_json(audits: Iterable[Audit]) -> str:
@@ -81,6 +91,7 @@ def _document(audit: Audit) -> dict[str, Any]:
         "subject": audit.subject,
         "numbers": audit.numbers,
         "checked": dict(audit.checked),
+        "unmade": {name: list(reasons) for name, reasons in audit.unmade.items()},
         "findings": [asdict(f) | {"severity": f.severity.word} for f in audit.findings],
     }
 
@@ -94,7 +105,8 @@ def to_markdown(audits: Iterable[Audit]) -> str:
             lines += [f"| {' | '.join(HEADS)} |", f"|{' --- |' * len(HEADS)}"]
             lines += [f"| {' | '.join(map(markdown, row(f)))} |" for f in audit.findings]
             lines.append("")
-        lines += [markdown(compared(audit)), ""]
+        for line in filter(None, (compared(audit), not_compared(audit))):
+            lines += [markdown(line), ""]
     return "\n".join([*lines, legend(), ""])
 
 
@@ -113,12 +125,16 @@ def to_html(audits: Sequence[Audit]) -> str:
     )
     css = Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8").strip())  # noqa: S704
     parts = [
-        {"heading": audit.subject, "summary": summary(audit), "compared": compared(audit)}
+        {"heading": audit.subject, "summary": summary(audit), "compared": _looked_at(audit)}
         | section(audit.findings)
         for audit in audits
     ]
     template = environment.get_template("audit.html.j2")
     return template.render(css=css, audits=parts, legend=legend())
+
+
+def _looked_at(audit: Audit) -> str:
+    return " ".join(filter(None, (compared(audit), not_compared(audit))))
 
 
 def section(findings: Sequence[Finding]) -> dict[str, Any]:

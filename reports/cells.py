@@ -42,17 +42,19 @@ def achieved(cell: Cell, show: Shown, *, ascii_only: bool = False) -> str:
 
 
 def reported(cell: ReportedCell, show: Shown, *, ascii_only: bool = False) -> str:
-    """Fill the pattern with reported numbers, digits and bold marks as printed."""
+    """Fill the pattern with reported numbers, digits, bold marks and dashes as printed."""
     none = Mark.NOT_REPORTED.ascii if ascii_only else Mark.NOT_REPORTED.symbol
     if cell.misprint is not None:
         return show(f"{cell.misprint.text} {SIC}", False)
-    if all(number is None for number in cell.numbers):
+    if all(number is None for number in cell.numbers) and not cell.signs:
         return show(none, False)
     known = {n.metric: n for n in cell.numbers if n is not None}
 
     def one(metric: str) -> str:
         number = known.get(metric)
-        return show(none, False) if number is None else show(str(number.value), number.bold)
+        if number is None:
+            return show(cell.signs.get(metric, none), False)
+        return show(str(number.value), number.bold)
 
     return _fill(cell, one, show)
 

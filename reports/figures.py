@@ -12,8 +12,10 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from ..tables.formatting import level
-from ..tables.model import TableModel
+from ..tables.model import Entry, TableModel
 from ..tables.quantities import title
+from ..tables.statistics.intervals import mean_interval
+from ..tables.statistics.summary import has_statistics
 from .curves import Curve, Panel, panels
 from .escape import one_line
 
@@ -210,18 +212,26 @@ def _achieved(axis: Axes, curve: Curve, handles: dict[str, Any]) -> None:
     look = _look(curve)
     handles.setdefault(one_line(curve.title), _proxy(**look))
     # A gap stays a gap: a level without a result breaks the line.
-    levels, means, sds = [], [], []
+    levels, means, bands = [], [], []
     for noise, entry in curve.entries:
         found = entry.outcome.estimate
         levels.append(noise)
         means.append(100 * float(found.mean) if found else float("nan"))
-        sds.append(100 * (found.sd or 0.0) if found else float("nan"))
+        bands.append(_band(entry))
     if all(map(math.isnan, means)):
         return
     axis.plot(levels, means, linestyle=DASHES[curve.dash % len(DASHES)], **look)
-    low = [m - s for m, s in zip(means, sds, strict=True)]
-    high = [m + s for m, s in zip(means, sds, strict=True)]
+    low, high = zip(*bands, strict=True)
     axis.fill_between(levels, low, high, color=look["color"], alpha=0.18, linewidth=0)
+
+
+def _band(entry: Entry) -> tuple[float, float]:
+    """Return the 95 % interval of a mean over seeds, in percent; NaN where there is none."""
+    found = entry.outcome.estimate
+    if found is None or found.sd is None or not has_statistics(entry.metric):
+        return float("nan"), float("nan")
+    interval = mean_interval(float(found.mean), found.sd, found.n)
+    return 100 * interval.low, 100 * interval.high
 
 
 def _hollow(axis: Axes, model: TableModel, curve: Curve, handles: dict[str, Any]) -> None:

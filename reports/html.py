@@ -21,6 +21,9 @@ from .html_cells import (
     HEAT,
     overview,
 )
+from .statistics_section import CAPTION as STATISTICS_CAPTION
+from .statistics_section import HEADING as STATISTICS
+from .statistics_section import caption_areas, section
 
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
 
@@ -64,6 +67,7 @@ def _page(model: TableModel, context: ReportContext) -> dict[str, Any]:
     failures = _failures(model)
     reported = html_tables.reported(model)
     said, audited = _claims(model), _audit(model)
+    statistics = section(model)
     environment = list(context.environment.items())
     training = html_facts.training(model)
     made = environment or context.command
@@ -76,6 +80,7 @@ def _page(model: TableModel, context: ReportContext) -> dict[str, Any]:
         "links": _links(
             blocks,
             has_figure(model) or shows_overview,
+            statistics,
             reported,
             audited,
             said,
@@ -89,6 +94,9 @@ def _page(model: TableModel, context: ReportContext) -> dict[str, Any]:
         "corner": layout.row_header,
         "overview": shows_overview,
         "figure_caption": _figure_caption(model),
+        "statistics": statistics,
+        "statistics_heading": STATISTICS,
+        "statistics_caption": STATISTICS_CAPTION,
         "claims": said,
         "reported": reported,
         "audit": audited,
@@ -134,6 +142,7 @@ def _marks(model: TableModel) -> list[Mark]:
 def _links(
     blocks: Sequence[dict[str, Any]],
     overviewed: Any,
+    statistics: Any,
     reported: Any,
     audited: Any,
     said: Any,
@@ -142,6 +151,7 @@ def _links(
     made: Any,
 ) -> list[dict[str, str]]:
     found = [("overview", "Overview")] if overviewed or not blocks else []
+    found += [("statistics", STATISTICS)] if statistics else []
     found += [("claims", said["heading"])] if said else []
     found += [("reported", reported["heading"])] if reported else []
     found += [("audit", audited["heading"])] if audited else []
@@ -159,14 +169,15 @@ def _figure_caption(model: TableModel) -> str:
     lines = ", ".join(f"{name} {kind}" for name, kind in named)
     if len(model.metrics) == 1:
         lines = quantity_title(model.metrics[0])
-    text = f"{model.level_title}: {lines}; mean over seeds, band ± one standard deviation."
+    text = f"{model.level_title}: {lines}; mean over seeds, band: 95 % interval of "
+    text += "the mean (Student's t; none for one seed)."
     if model.beside and model.target.layout.block_per_method:
         text += f" Grey: {model.reported[0].title} as its paper reports it."
     elif model.beside:
         text += (
             " Hollow: as the paper reports it, joined by dots where it prints more than two levels."
         )
-    return text
+    return " ".join(part for part in (text, caption_areas(model)) if part)
 
 
 def _audit(model: TableModel) -> dict[str, Any] | None:

@@ -88,10 +88,16 @@ def reported_parts(cell: ReportedCell) -> list[Part]:
     if cell.misprint is not None:
         part = {"kind": "mark", "text": f"{cell.misprint.text} {SIC}", "style": "", "bold": False}
         return [part | {"title": cell.misprint.note}]
-    if all(number is None for number in cell.numbers):
+    if all(number is None for number in cell.numbers) and not cell.signs:
         return [number_part(None)]
     known = {number.metric: number for number in cell.numbers if number is not None}
-    return _fill(cell, lambda name: number_part(known.get(name)))
+
+    def one(name: str) -> Part:
+        if name in cell.signs:
+            return _mark(Mark.NOT_REPORTED, cell.signs[name])
+        return number_part(known.get(name))
+
+    return _fill(cell, one)
 
 
 def _fill(cell: Cell | ReportedCell, one: Callable[[str], Part]) -> list[Part]:

@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Any
 
 from ..datasets.errors import UsageError
-from ..tables.formatting import percent
+from ..tables.formatting import Mark, level, percent
 from ..tables.quantities import title
 from ..tables.statistics.intervals import Interval
 from ..tables.statistics.ranks import Comparison
@@ -38,16 +38,27 @@ def render(found: Statistics, heading: str, *, as_markdown: bool = False) -> str
     say = markdown if as_markdown else str
     parts = [f"{mark}{say(heading)}: {say(title(found.metric))}, percent"]
     parts += [say(note) for note in found.notes]
+    if found.absent:
+        parts.append(say(f"Without any result: {', '.join(found.absent)}."))
     parts.append(grid(_PLACES, [_place_row(place) for place in found.places]))
     for one in found.overall:
-        parts.append(f"{mark}{say(one.dataset)}: {say(_sentence(one))}")
+        parts.append(f"{mark}{say(one.dataset)}: {say(sentence(one))}")
         parts.append(grid(_OVERALL, _overall_rows(one)))
         if one.comparison is not None:
             parts.append(grid(_PAIRS, _pair_rows(one.comparison)))
+        for noise, compared in one.by_level.items():
+            parts.append(f"{mark}{say(one.dataset)}, {say(_at_level(noise, compared))}")
+            ranks = zip(compared.methods, compared.mean_ranks, strict=True)
+            parts.append(grid(_RANKS, [[name, f"{rank:.2f}"] for name, rank in ranks]))
+            parts.append(grid(_PAIRS, _pair_rows(compared)))
     return "\n\n".join(parts) + "\n"
 
 
-_PLACES = ("method", "dataset", "category", "noise", "mean", "sd", "95 % interval", "over", "seeds")
+_PLACES = (
+    *("method", "dataset", "category", "noise", "mean", "sd", "95 % interval", "over", "seeds"),
+    *("categories", "missing"),
+)
+_RANKS = ("method", "mean rank")
 _OVERALL = ("method", "mean rank", "rank over levels", "robustness area")
 _PAIRS = ("first", "second", "median difference", "Wilcoxon p (Holm)", "Nemenyi p")
 
@@ -58,12 +69,23 @@ def _place_row(place: Place) -> list[str]:
         place.dataset,
         place.category,
         f"{place.noise:g}",
-        percent(place.mean),
+        mean_text(place),
         NONE if place.sd is None else percent(place.sd),
         interval_text(place.interval),
         place.interval.over.value if place.interval else NONE,
         f"{place.n}" if place.n == place.planned else f"{place.n} of {place.planned}",
+        f"{place.categories}",
+        place.reason,
     ]
+
+
+def mean_text(place: Place) -> str:
+    """Return the digits of a mean, or the mark that every table shows in its place."""
+    if place.mean is not None:
+        return percent(place.mean)
+    if place.mark is None or place.mark is Mark.INCOMPLETE:
+        return place.detail
+    return place.mark.symbol
 
 
 def interval_text(interval: Interval | None) -> str:
@@ -73,26 +95,38 @@ def interval_text(interval: Interval | None) -> str:
     return f"{100 * interval.low:.1f} to {100 * interval.high:.1f}"
 
 
-def _sentence(one: Overall) -> str:
-    parts = [f"{one.blocks} places (category and level) that all methods have"]
+def sentence(one: Overall) -> str:
+    """Say what methods were compared over on a dataset, and what the tests found."""
+    kinds = "category" if one.blocks == 1 else "categories"
+    parts = [f"{one.blocks} {kinds}, each the mean over the levels that all methods have there"]
     if one.left_out:
-        parts.append(f"{one.left_out} left out, as some method lacks them")
+        places = "place" if one.left_out == 1 else "places"
+        parts.append(
+            f"{one.left_out} {places} (category and level) left out, as some method lacks them"
+        )
     if one.comparison is None:
-        parts.append("too few to test")
+        parts.append("one method" if len(one.methods) < 2 else "too few to test")
     else:
-        found = one.comparison
-        if found.p_friedman is not None:
-            parts.append(f"Friedman p = {found.p_friedman:.3g}")
-        if found.critical_difference is not None:
-            parts.append(f"critical difference {found.critical_difference:.2f} ranks at 5 %")
+        parts += _tests(one.comparison)
     levels = ", ".join(f"{level:g}" for level in one.levels) or "none"
     return "; ".join([*parts, f"levels with complete averages: {levels}"])
 
 
+def _at_level(noise: float, found: Comparison) -> str:
+    return "; ".join([f"at {level(noise)} % alone: {found.n} categories", *_tests(found)])
+
+
+def _tests(found: Comparison) -> list[str]:
+    parts = []
+    if found.p_friedman is not None:
+        parts.append(f"Friedman p = {found.p_friedman:.3g}")
+    if found.critical_difference is not None:
+        parts.append(f"critical difference {found.critical_difference:.2f} ranks at 5 %")
+    return parts
+
+
 def _overall_rows(one: Overall) -> Rows:
-    ranks = dict(zip(one.comparison.methods, one.comparison.mean_ranks, strict=True)) if (
-        one.comparison
-    ) else {}  # fmt: skip
+    ranks = mean_ranks(one)
     names = ranks or one.areas
     return [
         [
@@ -103,6 +137,12 @@ def _overall_rows(one: Overall) -> Rows:
         ]
         for name in names
     ]
+
+
+def mean_ranks(one: Overall) -> dict[str, float]:
+    """Return method → mean rank over categories; empty where nothing was compared."""
+    found = one.comparison
+    return dict(zip(found.methods, found.mean_ranks, strict=True)) if found else {}
 
 
 def _pair_rows(found: Comparison) -> Rows:
@@ -140,6 +180,8 @@ def render_json(found: Statistics, target: str) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Mark):
+        return value.name.lower()
     if isinstance(value, Enum):
         return value.value
     raise TypeError(f"{type(value).__name__} is no JSON value")
@@ -148,7 +190,7 @@ def _plain(value: Any) -> Any:
 def render_diagram(found: Statistics, form: str) -> bytes:
     """Draw the critical-difference diagram of each dataset that has a Nemenyi test.
 
-    Methods stand at their mean rank over categories × levels; a bar joins those that Nemenyi's test
+    Methods stand at their mean rank over categories; a bar joins those that Nemenyi's test
     at 5 % cannot tell apart.
 
     Parameters
@@ -164,7 +206,8 @@ def render_diagram(found: Statistics, form: str) -> bytes:
     tested = [one for one in found.overall if one.comparison and one.comparison.p_friedman]
     if not tested:
         raise UsageError(
-            "no critical-difference diagram: it needs three methods with results at three places"
+            "no critical-difference diagram: it needs three methods with results in three "
+            "categories"
         )
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -193,4 +236,4 @@ def _draw(axes: Any, one: Overall) -> None:
         p_values.loc[pair.first, pair.second] = p_values.loc[pair.second, pair.first] = p
     ranks = dict(zip(names, comparison.mean_ranks, strict=True))
     scikit_posthocs.critical_difference_diagram(ranks, p_values, ax=axes)
-    axes.set_title(f"{one.dataset}: mean rank over {one.blocks} places", fontsize=9)
+    axes.set_title(f"{one.dataset}: mean rank over {one.blocks} categories", fontsize=9)

@@ -14,6 +14,7 @@ from ..tables.statistics.intervals import mean_interval
 from . import cells, claims, notes
 from .context import ReportContext
 from .escape import csv_text, markdown
+from .statistics_section import CAPTION, HEADING, section
 
 CSV_COLUMNS = (
     *("block", "method", "row", "column", "metric", "unit", "shown", "mean", "sd", "sd_shown"),
@@ -106,6 +107,7 @@ def render_markdown(model: TableModel, context: ReportContext) -> str:
         parts.append("No results.")
     elif model.target.layout.block_per_method:
         parts += ["## Summary", _summary(model)]
+    parts += _statistics(model)
     parts += _claims(model)
     for block in model.reported:
         parts.append(f"## {markdown(block.title)}, as reported")
@@ -200,6 +202,16 @@ def _legend(model: TableModel, block: Block) -> list[str]:
     texts = [f"{EXTRAPOLATED} {EXTRAPOLATED_MEANING}"] if cells.extrapolated(model) else []
     texts += [f"{text}." for text in cells.extrapolated(model)]
     return [] if block is not model.blocks[0] else texts
+
+
+def _statistics(model: TableModel) -> list[str]:
+    found = section(model)
+    if found is None:
+        return []
+    rows = [[markdown(text) for text in row] for row in found.rows]
+    heads = [markdown(text) for text in found.heads]
+    said = [markdown(text) for text in found.sentences]
+    return [f"## {HEADING}", markdown(CAPTION), _pipe(heads, rows, texts=4), *said]
 
 
 def _claims(model: TableModel) -> list[str]:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from .runs import Run
 
 COLUMN = "fingerprint"
+# A part that belongs to a method: its rows are compared with others' by design.
+OF_THE_METHOD = "smoothing"
 
 
 def differing(runs: Iterable[Run], methods: Sequence[str]) -> tuple[str, ...]:
@@ -22,7 +24,7 @@ def differing(runs: Iterable[Run], methods: Sequence[str]) -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        One sentence, or nothing where all methods share a fingerprint.
+        A sentence on the protocol, and one on the smoothing; nothing where methods share it all.
     """
     parts: dict[str, dict[str, dict[str, None]]] = {}
     for run in runs:
@@ -30,7 +32,7 @@ def differing(runs: Iterable[Run], methods: Sequence[str]) -> tuple[str, ...]:
             name, _, value = part.partition("=")
             if value:
                 parts.setdefault(name, {}).setdefault(run.method, {})[value] = None
-    found = []
+    found: dict[str, str] = {}
     for name, by_method in parts.items():
         shared = {tuple(values) for values in by_method.values()}
         if len(shared) > 1:
@@ -38,10 +40,18 @@ def differing(runs: Iterable[Run], methods: Sequence[str]) -> tuple[str, ...]:
             for method in (m for m in methods if m in by_method):
                 values.setdefault(" and ".join(by_method[method]), []).append(method)
             said = ", ".join(f"{value} ({', '.join(who)})" for value, who in values.items())
-            found.append(f"{name} {said}")
-    if not found:
-        return ()
-    return (
-        f"The methods were not measured under one protocol: {'; '.join(found)}. "
-        "Compare their numbers with that in mind.",
-    )
+            found[name] = said
+    own = found.pop(OF_THE_METHOD, "")
+    sentences = []
+    if found:
+        said = "; ".join(f"{name} {text}" for name, text in found.items())
+        sentences.append(
+            f"The methods were not measured under one protocol: {said}. "
+            "Compare their numbers with that in mind."
+        )
+    if own:
+        sentences.append(
+            f"Each method's maps are smoothed in its own way, which is part of the method: {own}. "
+            "Methods are compared across it; only within one method's average it may not differ."
+        )
+    return tuple(sentences)

@@ -43,13 +43,6 @@ def read_run(table: Mapping[str, Any], at: Lines) -> RunSpec:
         if len(set(values)) < len(values) or not values:
             raise at.error(f"'run.{key}' is empty or holds a value twice", *where)
     _check_presets(presets, datasets, at)
-    at_size = tuple(table.get("at_image_size", ()))
-    if at_size and "image_size" not in table:
-        raise at.error("'at_image_size' without 'image_size'", "run", "at_image_size")
-    for name in at_size:
-        if name not in table["methods"]:
-            message = f"unknown method '{name}': {nearest(name, table['methods'])}"
-            raise at.error(message, "run", "at_image_size")
     return RunSpec(
         datasets=datasets,
         methods=tuple(table["methods"]),
@@ -63,7 +56,6 @@ def read_run(table: Mapping[str, Any], at: Lines) -> RunSpec:
         preset_methods=_of_presets(presets, "methods"),
         preset_categories=_of_presets(presets, "categories"),
         groups=tuple(_group(item, index, datasets, at) for index, item in enumerate(groups)),
-        at_image_size=at_size,
     )
 
 

@@ -92,8 +92,8 @@ def read_target(path: Path, full: str) -> Target:
     )
     if "reported" not in document:
         return target
-    numbers, misprints = read_numbers(path, document["reported"], target, at)
-    return replace(target, numbers=numbers, misprints=misprints)
+    numbers, misprints, blanks = read_numbers(path, document["reported"], target, at)
+    return replace(target, numbers=numbers, misprints=misprints, blanks=blanks)
 
 
 def _claims(names: Iterable[str], paper: Paper, at: Lines) -> tuple[Claim, ...]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from .layout import Arrangement, Line, Place
 from .spec import Misprint, ReportedNumber, Target
@@ -15,12 +16,14 @@ SIC = "[sic]"
 class ReportedCell:
     """A cell of the paper's own table: per quantity the printed number, None where none is.
 
-    A misprint stands in place of all numbers of its cell.
+    A misprint stands in place of all numbers of its cell; ``signs`` gives, by quantity, what is
+    printed where there is no number.
     """
 
     place: Place
     numbers: tuple[ReportedNumber | None, ...]
     misprint: Misprint | None = None
+    signs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +76,7 @@ def reported_blocks(target: Target) -> tuple[ReportedBlock, ...]:
 def _reported_block(target: Target, grid: Arrangement, block: Line) -> ReportedBlock:
     numbers = {number.key: number for number in target.numbers}
     misprints = {misprint.key: misprint for misprint in target.misprints}
+    blanks = {blank.key: blank.text for blank in target.blanks}
 
     def cell(row: Line, column: Line) -> ReportedCell:
         place = grid.place(block, row, column)
@@ -81,9 +85,10 @@ def _reported_block(target: Target, grid: Arrangement, block: Line) -> ReportedB
             place=place,
             numbers=tuple(numbers.get(key) for key in keys),
             misprint=misprints.get((block.id, row.id, column.id)),
+            signs={key[3]: blanks[key] for key in keys if key in blanks},
         )
 
-    ids = {key[:3] for key in numbers} | set(misprints)
+    ids = {key[:3] for key in (*numbers, *blanks)} | set(misprints)
     columns = [c for c in grid.columns if any((block.id, r.id, c.id) in ids for r in grid.rows)]
     rows = [
         ReportedRow(spec=_as_printed(row), cells=tuple(cell(row, column) for column in columns))

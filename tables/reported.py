@@ -2,7 +2,7 @@
 
 The columns are row, column, metric, value, bold and note; before them stands ``method`` where
 methods have blocks, or ``block`` where the layout has blocks of its own. The metric ``cell`` stands
-for a whole cell whose text is no number.
+for a whole cell whose text is no number; a dash is the paper's sign for no number.
 """
 
 from __future__ import annotations
@@ -17,19 +17,21 @@ from pathlib import Path
 from ..datasets.errors import SpecError
 from .layout import ALL_ANOMALOUS, Arrangement, Line, Place
 from .quantities import QUANTITIES, Unit
-from .spec import Misprint, ReportedNumber, Target
+from .spec import Blank, Misprint, ReportedNumber, Target
 from .tomlcheck import Lines, nearest, read_text
 
 _COLUMNS = ("row", "column", "metric", "value", "bold", "note")
 # Instead of a quantity: the cell cannot be parted into its numbers.
 WHOLE_CELL = "cell"
+# What papers print where there is no number.
+BLANK = ("-", "–", "—")
 _PRINTED = re.compile(r"[0-9]{1,4}(\.[0-9]{1,4})?")
 
 
 def read_numbers(
     path_of_target: Path, name: str, target: Target, at: Lines
-) -> tuple[tuple[ReportedNumber, ...], tuple[Misprint, ...]]:
-    """Read every reported number of a target, digits as printed, and every misprint.
+) -> tuple[tuple[ReportedNumber, ...], tuple[Misprint, ...], tuple[Blank, ...]]:
+    """Read every reported number of a target, digits as printed, every misprint and every blank.
 
     Parameters
     ----------
@@ -56,7 +58,7 @@ def read_numbers(
         raise at.error(f"'reported' names '{name}', which is not beside this file", "reported")
     reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
     read = _Reader(path, target)
-    numbers: dict[tuple, ReportedNumber | Misprint] = {}
+    numbers: dict[tuple, ReportedNumber | Misprint | Blank] = {}
     try:
         head = next(reader, [])
         if tuple(head) != read.header:
@@ -77,6 +79,7 @@ def read_numbers(
     return (
         tuple(number for number in found if isinstance(number, ReportedNumber)),
         tuple(number for number in found if isinstance(number, Misprint)),
+        tuple(number for number in found if isinstance(number, Blank)),
     )
 
 
@@ -91,7 +94,7 @@ class _Reader:
         methods = (*target.run.methods, ALL_ANOMALOUS)
         self.grid: Arrangement = target.arranged(methods)
 
-    def number(self, fields: Sequence[str], line: int) -> ReportedNumber | Misprint:
+    def number(self, fields: Sequence[str], line: int) -> ReportedNumber | Misprint | Blank:
         if len(fields) != len(self.header):
             raise SpecError(self.path, line, f"{len(fields)} fields, expected {len(self.header)}")
         given: dict[str, str] = dict(zip(self.header, fields, strict=True))
@@ -115,15 +118,20 @@ class _Reader:
             raise SpecError(
                 self.path, line, f"bold is '{given['bold']}', expected 'yes' or nothing"
             )
+        known = {
+            "method": place.method or "",
+            "block": block.id,
+            "row": row.id,
+            "column": column.id,
+            "metric": given["metric"],
+            "note": given["note"],
+        }
+        if given["value"] in BLANK:
+            return Blank(**known, text=given["value"])
         return ReportedNumber(
-            method=place.method or "",
-            block=block.id,
-            row=row.id,
-            column=column.id,
-            metric=given["metric"],
+            **known,
             value=self._value(given, line),
             bold=given["bold"] == "yes",
-            note=given["note"],
         )
 
     def _line(self, key: str, name: str, lines: Sequence[Line], at: int) -> Line:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 FINGERPRINT = (
     *("protocol", "evaluation", "fingerprint", "backbone", "weights", "image_size", "settings"),
 )
+# The same again with the version of the method's source, which a recorded run is free to differ in.
+ALIKE = (*FINGERPRINT, "source")
 
 _REQUIRED = (
     *("dataset", "category", "noise", "noise_effective", "protocol", "seed", "method", "backbone"),
@@ -141,7 +143,7 @@ def _refuse_mixtures(runs: Iterable[Run]) -> None:
     places: dict[tuple, Run] = {}
     made: dict[tuple, Any] = {}
     for run in runs:
-        for name in FINGERPRINT:
+        for name in ALIKE:
             other = run.facts.get(name)
             one = made.setdefault((run.method, run.dataset, name), other) if other else other
             if one != other:

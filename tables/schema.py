@@ -50,7 +50,6 @@ RUN = {
     "protocol": Key(kind="text"),
     "evaluation": Key(kind="text"),
     "image_size": Key(kind="integer", required=False, at_least=1),
-    "at_image_size": Key(kind="texts", required=False),
     "hardware": Key(kind="text", required=False),
     "presets": Key(
         kind="table",

@@ -96,8 +96,6 @@ class RunSpec:
         Preset → methods, and categories, that it runs instead.
     groups
         Groups of categories that lines of the layout are averages of.
-    at_image_size
-        Methods that run with ``image_size``, where the preset is the paper's, instead of their own.
     """
 
     datasets: tuple[DatasetSpec, ...]
@@ -112,7 +110,6 @@ class RunSpec:
     preset_methods: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     preset_categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     groups: tuple[GroupSpec, ...] = ()
-    at_image_size: tuple[str, ...] = ()
 
     def methods_for(self, preset: str) -> tuple[str, ...]:
         """Return the methods that a preset runs."""
@@ -121,12 +118,6 @@ class RunSpec:
     def categories_for(self, preset: str) -> tuple[str, ...] | None:
         """Return the categories that a preset is restricted to; None for all."""
         return self.preset_categories.get(preset)
-
-    def sizes_for(self, preset: str) -> dict[str, int]:
-        """Return the sizes that methods have from the target; reduced presets bring theirs."""
-        if preset != "paper" or self.image_size is None:
-            return {}
-        return dict.fromkeys(self.at_image_size, self.image_size)
 
     def categories(self, place: Place) -> tuple[tuple[str, str], ...]:
         """Return dataset and category of everything that a place's number is made from."""
@@ -196,6 +187,27 @@ class Misprint:
         return self.block, self.row, self.column
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blank:
+    """A place where the paper prints a sign, ``text``, instead of a number.
+
+    The others are ids and a quantity, as of a `ReportedNumber`.
+    """
+
+    method: str
+    block: str
+    row: str
+    column: str
+    metric: str
+    text: str
+    note: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """Ids of block, row and column, and the quantity."""
+        return self.block, self.row, self.column, self.metric
+
+
 class Essential(StrEnum):
     """Kinds of departure from a paper's run; a target says which forbid a comparison."""
 
@@ -231,6 +243,8 @@ class Target:
         Every reported number; ``reported`` gives them as a frame.
     misprints
         Cells of the paper that hold no readable numbers.
+    blanks
+        Places where the paper prints a sign instead of a number.
     readings
         How open points of the paper were read, a sentence each.
     claims
@@ -250,6 +264,7 @@ class Target:
     reported_method: str | None = None
     numbers: tuple[ReportedNumber, ...] = ()
     misprints: tuple[Misprint, ...] = ()
+    blanks: tuple[Blank, ...] = ()
     tolerance: Tolerance | None = None
     readings: tuple[str, ...] = ()
     claims: tuple[Claim, ...] = ()

@@ -108,17 +108,25 @@ def _cell(world: World, key: tuple, text: str) -> Printed:
     )  # fmt: skip
 
 
-def _averages(world: World, values: dict, printed: dict[tuple, Printed]) -> list[Printed]:
+def _averages(
+    world: World,
+    values: dict,
+    printed: dict[tuple, Printed],
+    group: str = "all",
+    inside: frozenset[str] = frozenset(MVTEC),
+) -> list[Printed]:
     found = []
+    members = [c for c in world.categories if c in inside]
+    row = "average" if group == "all" else group
     for method, _, level, metric in {(k[0], "", k[2], k[3]): 0 for k in values}:
-        keys = [(method, c, level, metric) for c in world.categories]
+        keys = [(method, c, level, metric) for c in members]
         source = (
             [printed[k].value for k in keys] if world.from_printed else [values[k] for k in keys]
         )
-        cell = _cell(world, (method, "average", level, metric), "0")
-        names = tuple(("mvtec_ad", c) for c in world.categories)
+        cell = _cell(world, (method, row, level, metric), "0")
+        names = tuple(("mvtec_ad", c) for c in members)
         text = digits(sum(source, Fraction(0)) / len(source), world)
-        found.append(replace(cell, categories=names, average="all", text=text))
+        found.append(replace(cell, categories=names, average=group, text=text))
     return found
 
 

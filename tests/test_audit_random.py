@@ -34,12 +34,6 @@ def test_rounded_tables_raise_nothing() -> None:
     assert wrong == {}
 
 
-@pytest.mark.slow
-def test_ten_thousand_tables_raise_nothing() -> None:
-    """The same, for ten thousand tables."""
-    assert [seed for seed in range(10_000) if _consistent(seed)] == []
-
-
 def test_truncated_tables_raise_notes_at_most() -> None:
     """A table whose digits are all cut is consistent; at most a note says that they are cut."""
     found = [f for seed in range(150) for f in _consistent(seed, cut=True)]

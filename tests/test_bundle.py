@@ -6,31 +6,22 @@ import zipfile
 
 import numpy as np
 import pytest
-from check_worlds import write_paper
+from bundle_worlds import METHODS, repacked, resigned, write_bundle
 
-from adrepro.harness.bundle import pack, unpack
+from adrepro.harness.bundle import unpack
 from adrepro.harness.cell import canonical_json
 from adrepro.harness.files import npz_bytes, sha256
 from adrepro.harness.store import Store
-from conftest import World, write_mvtec
+from conftest import World
 
-METHODS = "toys_checks:Draws,toys:Filter,toys:Variants@linear"
 METRICS = ("image_auroc", "image_ap", "f1", "f1_balanced", "precision_f1max", "threshold")
 
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory):
     """A folder with two seeds of the tiny table in a store, by three methods, and its bundle."""
-    from adrepro.harness.cli import invoke
-
     root = tmp_path_factory.mktemp("bundle")
-    write_mvtec(root / "data/mvtec_ad")
-    papers = write_paper(root, bottle="50.0", screw="50.0", average="50.0")
-    common = ["tiny/table1", "--papers", papers, "--store", root / "store", "--seeds", "2"]
-    more = ["-m", METHODS]
-    run = [*common, *more, "--data-root", root / "data", "--out", root / "out", "-j", "1"]
-    assert invoke([str(a) for a in (*run, "--device", "cpu", "--quiet")]) == 0
-    assert invoke([str(a) for a in ("bundle", *common, *more, "-o", root / "a.zip")]) == 0
+    write_bundle(root)
     return root
 
 
@@ -40,35 +31,15 @@ def cli(ran, tmp_path, capsys):
     return World(tmp_path, capsys)
 
 
-def repacked(ran, tmp_path, change):
-    """The bundle with its manifest and files changed and all checksums made right again."""
-    opened = unpack(ran / "a.zip")
-    manifest, files = dict(opened.manifest), dict(opened.files)
-    change(manifest, files)
-    path = tmp_path / "changed.zip"
-    path.write_bytes(pack(manifest, files))
-    return path
-
-
-def resigned(files, key, **parts):
-    """Replace parts of a cell's result and sign it again, as a forger would."""
-    name = f"cells/{key}/result.json"
-    body = json.loads(files[name])["body"]
-    body["row"] |= parts.pop("row", {})
-    for part, data in parts.items():
-        file = {"scores": "scores.npz", "images": "images.json"}[part]
-        files[f"cells/{key}/{file}"] = data
-        body["files"][file] = sha256(data)
-    signed = {"body": body, "sha256": sha256(canonical_json(body).encode())}
-    files[name] = canonical_json(signed).encode()
-
-
 def test_a_bundle_verifies_without_images(ran, cli):
-    """Every metric comes out again; pixel metrics are counted as taken over."""
-    assert cli.reproduce("verify", ran / "a.zip") == 0
+    """Every metric comes out again; pixel metrics are counted as taken over, and not as equal."""
+    assert cli.reproduce("verify", ran / "a.zip", "--papers", ran / "papers") == 0
     assert "12 cells" in cli.stdout
-    assert "all equal" in cli.stdout
-    assert "24 pixel metrics as recorded" in cli.stdout  # eight cells with maps, three metrics each
+    assert "no difference in what could be checked" in cli.stdout
+    assert "all equal" not in cli.stdout
+    assert "0 pixel metrics recomputed from maps" in cli.stdout
+    # Eight cells with maps, three metrics each.
+    assert "24 pixel metrics taken as recorded" in cli.stdout
     # A variant's cells lie in the store under the base name; here they have their own again.
     assert {cell["method"] for cell in unpack(ran / "a.zip").manifest["cells"]} == set(
         METHODS.split(",")

@@ -202,7 +202,47 @@ def test_two_results_of_one_place_are_told_apart(tiny):
     shutil.rmtree(store.folder(identity.key))
     store.write_result(older, record.row, {}, {}, "")
     tiny.reproduce("check", *tiny.common, *options)
-    assert "1 results of an earlier version" in tiny.stdout
+    assert "1 results of an earlier version" in tiny.stdout, tiny.stderr
+
+
+def resourced(store, sources):
+    """Write every own cell again under these sources instead of today's, by seed."""
+    from adrepro.harness.cell import Cell, Identity
+
+    for key in list(store):
+        record = store.read(key)
+        cell = Cell(**record.document["cell"])
+        if json.loads(cell.settings)["shift"]:
+            continue
+        hashes = record.document["hashes"] | {"method": sources(cell.seed)}
+        shutil.rmtree(store.folder(key))
+        store.write_result(Identity(cell=cell, hashes=hashes), record.row, {}, {}, "")
+
+
+def test_a_wholly_stale_store_says_so(tiny):
+    """Results of an earlier source of the method are judged, with a note that names it."""
+    resourced(Store(tiny.store, create=True), lambda _seed: "f" * 64)
+    assert tiny.reproduce("check", *tiny.common, "--margin", "99") == 0
+    assert f"All 8 results of {METHOD} are of an earlier version of its source (ffff" in tiny.stdout
+    tiny.reproduce("stats", *tiny.common)
+    assert "earlier version of its source" in tiny.stderr
+
+
+def test_versions_of_a_source_are_never_mixed(tiny):
+    """With today's for two of four seeds only those count; two old versions alone are refused."""
+    store = Store(tiny.store, create=True)
+    record = next(store.read(key) for key in store)
+    today = record.document["hashes"]["method"]
+    resourced(store, lambda seed: today if seed < 2 else "f" * 64)
+    tiny.reproduce("check", *tiny.common, "--margin", "99", "--json")
+    document = json.loads(tiny.stdout)
+    assert {cell["verdict"] for cell in document["cells"]} == {"inconclusive"}
+    assert "2 seeds, at least 3" in document["cells"][0]["reason"]
+    assert any("4 results of an earlier version" in note for note in document["notes"])
+    resourced(store, lambda seed: ("e" if seed < 2 else "f") * 64)
+    assert tiny.reproduce("check", *tiny.common) == 2
+    assert "2 earlier versions of its source" in tiny.stderr
+    assert tiny.stderr.count("\n") == 1
 
 
 def test_stats_of_seeds_and_of_single_runs(tiny):

@@ -203,3 +203,19 @@ def test_every_command_has_help(world):
     for name in (*COMMANDS, "table1"):
         assert world.reproduce(name, "--help") == 0
         assert "Usage: reproduce" in world.stdout
+
+
+def test_category_that_is_not_on_disk_is_told_from_an_unknown_one(world):
+    """A published category that this copy lacks is not called unknown."""
+    arguments = ("run", "-m", "patchcore", "-d", f"mvtec_ad={world.data}/mvtec_ad", "--dry-run")
+    assert world.reproduce(*arguments, "-c", "zipper") == 2
+    assert "category 'zipper' of mvtec_ad is not on disk" in world.stderr
+    assert world.reproduce(*arguments, "-c", "ziper") == 2
+    assert "unknown category 'ziper'" in world.stderr
+
+
+def test_unknown_device_is_not_a_missing_one(world):
+    """A word that is no device gets the list of devices."""
+    arguments = ("run", "-m", "patchcore", "-d", "mvtec_ad", "--device", "gpu", "--dry-run")
+    assert world.reproduce(*arguments) == 2
+    assert "unknown device 'gpu': expected cpu, cuda, cuda:N or auto" in world.stderr

@@ -12,14 +12,22 @@ from adrepro.datasets.images import load_mask
 from adrepro.harness import metrics
 from adrepro.harness.evaluations import EVALUATION, PER_IMAGE_MINMAX
 from adrepro.harness.fingerprint import EVALUATIONS, fingerprint
-from adrepro.harness.frames import COLUMNS, to_frame
+from adrepro.harness.frames import COLUMNS, store_frame, to_frame
+from adrepro.harness.store import Store
 from adrepro.harness.threshold import iqr_threshold
+from adrepro.methods.registry import method_class
+from adrepro.methods.sources import method_source_sha256
 from adrepro.tables.assemble import build_model
 from adrepro.tables.papers import load_target
 from adrepro.tables.runs import read_runs
 from conftest import save
 
-CELL = {"evaluation": EVALUATION, "protocol": "fixed-test/1:total=100", "image_size": 448}
+CELL = {
+    "evaluation": EVALUATION,
+    "protocol": "fixed-test/1:total=100",
+    "image_size": 448,
+    "smoothing_sigma": 4.0,
+}
 
 
 @pytest.mark.parametrize(
@@ -30,6 +38,9 @@ CELL = {"evaluation": EVALUATION, "protocol": "fixed-test/1:total=100", "image_s
         {"protocol": "overlap/1:total=100"},
         {"protocol": "fixed-test/1:total=60"},
         {"image_size": 256},
+        {"smoothing_sigma": 0.0},
+        {"smoothing_sigma": None},
+        {"made_elsewhere": True},
     ],
 )
 def test_whatever_differs_changes_it(change):
@@ -44,6 +55,44 @@ def test_it_names_crop_resize_mask_smoothing_threshold_and_noise():
     assert {"crop", "resize", "mask rule", "smoothing", "threshold rule"} <= set(parts)
     assert parts["noise definition"] == CELL["protocol"]
     assert "448" in parts["resize"]
+
+
+def parts_of(text):
+    return dict(part.split("=", 1) for part in text.split("; "))
+
+
+def test_it_carries_the_sigma_of_the_method():
+    """Four pixels, none, or no maps at all; a row that does not say so is not guessed."""
+    said = [parts_of(fingerprint(CELL | {"smoothing_sigma": s}))["smoothing"] for s in (4, 0, None)]
+    assert said == ["Gaussian, sigma 4 px", "none", "no maps"]
+    silent = {name: CELL[name] for name in CELL if name != "smoothing_sigma"}
+    assert parts_of(fingerprint(silent))["smoothing"] == "not recorded"
+
+
+@pytest.mark.parametrize("size", [448, 256])
+def test_nothing_is_claimed_of_scores_from_elsewhere(size):
+    """How another program cut and resized its images is unknown; where maps are measured is not."""
+    text = fingerprint(CELL | {"made_elsewhere": True, "image_size": size})
+    parts = parts_of(text)
+    assert parts["resize"] == parts["crop"] == "unknown (made elsewhere)"
+    assert parts["maps"] == f"measured at {size} px square"
+    assert "whole image" not in text
+
+
+def test_results_carry_what_they_were_smoothed_with(world):
+    """Two methods run with their own sigmas; the store's frame says so, and whose source it is."""
+    methods = ["toys:PixelMean", "toys:ImageOnly"]
+    assert world.run(method=",".join(methods)) == 0
+    rows = store_frame(Store(world.store)).groupby("method")
+    for name in methods:
+        plan = method_class(name)
+        own = rows.get_group(name)
+        (text,) = set(own["fingerprint"])
+        sigma = plan.smoothing_sigma
+        drawn = f"Gaussian, sigma {sigma:g} px" if sigma else "none"
+        assert parts_of(text)["smoothing"] == (drawn if plan.localises else "no maps")
+        assert set(own["source"]) == {method_source_sha256(plan)[:12]}
+        assert "whole image" in text
 
 
 def test_its_words_are_what_the_code_does(tmp_path):
@@ -75,6 +124,25 @@ def test_different_ones_are_not_averaged():
     frame = pd.DataFrame(rows).assign(fingerprint=["a=1", "a=2"])
     with pytest.raises(UsageError, match="differ in fingerprint"):
         read_runs(frame)
+
+
+def test_sources_are_not_averaged_but_smoothing_is_a_methods_own():
+    """Two versions of a method's source stop the table; two methods' sigmas are told, no more."""
+    target = load_target("table2")
+    frame = make_frame(target, methods=["rad", "osr"], seeds=2)
+    mixed = frame.assign(source=["abc" if seed else "def" for seed in frame["seed"]])
+    with pytest.raises(UsageError, match="differ in source"):
+        read_runs(mixed)
+    own = {"rad": 4.0, "osr": 0.0}
+    prints = [fingerprint(CELL | {"smoothing_sigma": own[name]}) for name in frame["method"]]
+    model = build_model(target, frame.assign(fingerprint=prints))
+    assert not [note for note in model.notes if "under one protocol" in note]
+    (note,) = [note for note in model.notes if "smoothed in its own way" in note]
+    assert "Gaussian, sigma 4 px (rad), none (osr)" in note
+    assert "only within one method's average it may not differ" in note
+    prints = [fingerprint(CELL | {"smoothing_sigma": s % 2}) for s in frame["seed"]]
+    with pytest.raises(UsageError, match="differ in fingerprint"):
+        build_model(target, frame.assign(fingerprint=prints))
 
 
 def test_different_ones_are_not_compared_silently():

@@ -97,6 +97,10 @@ class BadVariant(Good):
     variants = {"none": Variant(title="None", settings={"no_such_setting": 1})}  # noqa: RUF012
 
 
+class BadContent(Good):
+    content_settings = ("no_such_setting",)
+
+
 class WrongWeights(Good):
     def fit(self, train, context):
         super().fit(train, context)
@@ -222,6 +226,7 @@ def test_a_good_method_passes():
         (MutableSettings, "frozen dataclass", "must be a frozen dataclass"),
         (BadPreset, "presets and variants", "no_such_setting"),
         (BadVariant, "presets and variants", "no_such_setting"),
+        (BadContent, "presets and variants", "no_such_setting"),
         (WrongWeights, "fit and score run", "train_weights holds"),
         (FailsInFit, "fit and score run", "raised RuntimeError: first line"),
         (ReturnsFromFit, "fit and score run", "fit returned ReturnsFromFit"),

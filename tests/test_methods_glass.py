@@ -20,7 +20,7 @@ from adrepro.methods.glass.losses import cross_entropy, focal_loss, hardest
 from adrepro.methods.glass.method import Glass
 from adrepro.methods.glass.settings import GlassSettings
 from adrepro.methods.glass.train import Batch, Training, TrainingPlan
-from adrepro.methods.settings import make_settings
+from adrepro.methods.settings import make_settings, preset_image_size
 from adrepro.methods.simplenet.network import OptimiserSpec, PatchNet, grid_outputs
 
 ASCENT = Ascent(noise=0.5, steps=4, rate=0.05, project_every=2)
@@ -266,7 +266,8 @@ def test_contract(name):
 
 
 def test_saha_variant_is_what_the_report_says():
-    """100 epochs of batches of 8, Adam at 1e-4 and 2e-4, σ = 0.015, manifold, both branches."""
+    """256 px, 100 epochs of batches of 8, Adam at 1e-4 and 2e-4, σ = 0.015, manifold, both."""
+    assert preset_image_size(Glass, "paper", "saha") == 256
     chosen = make_settings(Glass, variant="saha")[0]
     assert (chosen.epochs, chosen.batch_images, chosen.image_limit) == (100, 8, None)
     assert (chosen.adaptor_optimiser, chosen.discriminator_optimiser) == ("adam", "adam")
@@ -274,6 +275,16 @@ def test_saha_variant_is_what_the_report_says():
     assert (chosen.noise, chosen.hypothesis) == (0.015, "manifold")
     assert chosen.global_branch
     assert chosen.local_branch
+
+
+@pytest.mark.parametrize("preset", ["quick", "demo"])
+def test_presets_reduce_the_saha_variant_as_much(preset):
+    """Under a preset the variant trains as long and on the same images as the method itself."""
+    own, variant = (make_settings(Glass, preset, variant=name)[0] for name in ("", "saha"))
+    assert (variant.epochs, variant.image_limit) == (own.epochs, own.image_limit)
+    assert variant.epochs < 100
+    assert variant.hypothesis == "manifold"
+    assert preset_image_size(Glass, preset, "saha") == preset_image_size(Glass, preset)
 
 
 @pytest.mark.parametrize(

@@ -157,11 +157,17 @@ def test_hypothesis_of_simple_images():
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="no real images beside the repository")
 @pytest.mark.parametrize(
-    ("category", "expected"),
-    [("bottle", True), ("screw", True), ("capsule", False), ("toothbrush", False)],
+    ("category", "least", "most"),
+    [("bottle", 10, 10), ("screw", 1, 9), ("capsule", 0, 0), ("toothbrush", 0, 0)],
 )
-def test_hypothesis_agrees_with_the_official_file(category, expected):
-    """Judged from the mean training image, four categories get the published choice."""
-    paths = sorted((REAL / category / "train" / "good").iterdir())[:100]
-    images = [np.asarray(Image.open(path).convert("RGB").resize((96, 96))) for path in paths]
-    assert is_hypersphere(np.mean(images, axis=0).astype(np.uint8)) == expected
+def test_hypothesis_over_several_draws(category, least, most):
+    """Ten draws: three categories always get the official file's choice, screw now and then."""
+    paths = sorted((REAL / category / "train" / "good").iterdir())
+    images = np.stack(
+        [np.asarray(Image.open(path).convert("RGB").resize((96, 96))) for path in paths]
+    )
+    judged = []
+    for seed in range(10):
+        drawn = np.random.default_rng(seed).permutation(len(images))[: min(100, len(images) - 5)]
+        judged.append(is_hypersphere(images[drawn].mean(axis=0).astype(np.uint8)))
+    assert least <= sum(judged) <= most

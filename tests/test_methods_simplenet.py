@@ -13,7 +13,7 @@ from adrepro.methods.backbones import parse_backbone
 from adrepro.methods.check import check_method
 from adrepro.methods.features import FeatureProvider
 from adrepro.methods.registry import method_class
-from adrepro.methods.settings import make_settings
+from adrepro.methods.settings import make_settings, preset_image_size
 from adrepro.methods.simplenet.method import SimpleNet, SimpleNetSettings
 from adrepro.methods.simplenet.network import (
     OptimiserSpec,
@@ -162,12 +162,22 @@ def test_contract(name):
 
 
 def test_saha_variant_is_what_the_report_says():
-    """100 epochs of batches of 8, Adam at 1e-4 and 2e-4, σ = 0.015, adaptor without bias."""
+    """256 px, 100 epochs of batches of 8, Adam at 1e-4 and 2e-4, σ = 0.015, no adaptor bias."""
+    assert preset_image_size(SimpleNet, "paper", "saha") == 256
     chosen = make_settings(method_class("simplenet@saha"), variant="saha")[0]
     assert (chosen.epochs, chosen.batch_images, chosen.noise) == (100, 8, 0.015)
     assert (chosen.adaptor_optimiser, chosen.discriminator_optimiser) == ("adam", "adam")
     assert (chosen.adaptor_rate, chosen.discriminator_rate) == (1e-4, 2e-4)
     assert not chosen.adaptor_bias
+
+
+@pytest.mark.parametrize("preset", ["quick", "demo"])
+def test_presets_reduce_the_saha_variant(preset):
+    """Under quick the variant trains as long as the method, under demo twice as long, never 100."""
+    own, variant = (make_settings(SimpleNet, preset, variant=name)[0] for name in ("", "saha"))
+    assert variant.epochs == own.epochs * {"quick": 1, "demo": 2}[preset] < 100
+    assert not variant.adaptor_bias
+    assert preset_image_size(SimpleNet, preset, "saha") == preset_image_size(SimpleNet, preset)
 
 
 @pytest.mark.parametrize(

@@ -78,14 +78,60 @@ def test_bad_npz_is_one_line(tmp_path, change, said):
     assert "\n" not in str(caught.value)
 
 
+LISTED = "".join(f"{name},1,{{}}\n" for name in GOOD)
+OLD_LINES = b"image_id,score\rbottle/test/good/000.png,1\r"
+LONG_FIELD = b"image_id,score\n" + b"x" * 131073 + b",1\n"
+NUL_IN_MAP = b"image_id,score,map\n" + LISTED.format(*["a\0.npy"] * 3).encode()
+
+
 @pytest.mark.parametrize("name", ["a.npz", "a.csv"])
-@pytest.mark.parametrize("damage", [b"", b"\x93NUMPY\x01\x00", b"PK\x03\x04 \xff\xfe"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b"", b"\x93NUMPY\x01\x00", b"PK\x03\x04 \xff\xfe", OLD_LINES, LONG_FIELD, NUL_IN_MAP,
+        b'image_id,score\n"a\0,1\n',
+    ],
+)  # fmt: skip
 def test_damaged_files_are_one_line(tmp_path, name, damage):
     """Whatever bytes a file holds, it is hashed, and reading it fails in one line."""
     (tmp_path / name).write_bytes(damage)
     assert len(digest(tmp_path / name)[0]) == 64
     with pytest.raises(CellError, match="expected") as caught:
         read_scores(tmp_path / name, TRAIN, TEST)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_line_ends_of_any_system(tmp_path, end):
+    """Hash and reader see the same rows whatever ends a line: the maps count in both."""
+    for i in range(3):
+        np.save(tmp_path / f"{i}.npy", np.full((2, 2), i))
+    lines = ["image_id,score,map", *(f"{name},{i},{i}.npy" for i, name in enumerate(GOOD)), ""]
+    path = tmp_path / "a.csv"
+    path.write_bytes(end.join(lines).encode())
+    found = read_scores(path, TRAIN, TEST)
+    assert found.test.tolist() == [0, 1, 2]
+    assert found.maps is not None
+    before, has_maps = digest(path)
+    assert has_maps
+    np.save(tmp_path / "2.npy", np.full((2, 2), 7))
+    assert digest(path)[0] != before
+
+
+def test_archive_that_zipfile_cannot_unpack(tmp_path):
+    """An unknown kind of compression is one line, too."""
+    path = tmp_path / "a.npz"
+    np.savez(path, **NPZ)
+    data = bytearray(path.read_bytes())
+    for mark, offset in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+        at = data.find(mark)
+        while at >= 0:
+            data[at + offset] = 77
+            at = data.find(mark, at + 1)
+    path.write_bytes(data)
+    assert len(digest(path)[0]) == 64
+    with pytest.raises(CellError, match=r"cannot be read \(.*compression") as caught:
+        read_scores(path, TRAIN, TEST)
     assert "\n" not in str(caught.value)
 
 

@@ -1,6 +1,7 @@
 """Score folders: their description, and the templates that are filled in."""
 
 import csv
+from pathlib import Path
 
 import pytest
 from score_folders import (
@@ -17,9 +18,11 @@ from adrepro.datasets.errors import SpecError, UsageError
 from adrepro.datasets.noise import parse_protocol
 from adrepro.harness.frames import store_frame
 from adrepro.harness.scorecells import protocol_folders
-from adrepro.harness.scorefolder import open_scores
+from adrepro.harness.scorefolder import ALL_ANOMALOUS as OWN_LINE
+from adrepro.harness.scorefolder import _value, open_scores
 from adrepro.harness.store import Store
-from adrepro.methods.registry import method_class
+from adrepro.methods.registry import method_class, method_targets
+from adrepro.tables.layout import ALL_ANOMALOUS
 
 
 def test_template_lists_what_the_cell_holds(world, tmp_path):
@@ -38,6 +41,9 @@ def test_template_lists_what_the_cell_holds(world, tmp_path):
     assert set(frame["image_auroc"]) == {1.0}
     assert set(frame["warnings"]) == {""}
     assert frame["pixel_auroc"].isna().all()
+    # Nobody here knows how the images were prepared, nor by which source.
+    assert frame["fingerprint"].str.contains("resize=unknown (made elsewhere)", regex=False).all()
+    assert frame["source"].isna().all()
     for row in frame.itertuples():
         ids, _, _ = stored(world, str(row.key))
         listed = list(
@@ -82,6 +88,10 @@ def test_scores_are_no_method():
     [
         ("title = 'x'\n", r"no name; expected a line such as name ="),
         ("name = 'a b'\n", r":1: name = 'a b'; expected letters"),
+        ("name = 'patchcore'\n", r":1: name = 'patchcore'; expected another .*patchcore-elsewhere"),
+        ("name = 'PatchCore'\n", r":1: name = 'PatchCore'; expected another name"),
+        ("name = 'all-anomalous'\n", r"expected another name than a method's own"),
+        ("name = 'glass@saha'\n", r"name = 'glass@saha'; expected letters"),
         ("name = 'a'\nsigma = 1\n", r":2: unknown key 'sigma'"),
         ("name = 'a'\nsmoothing_sigma = -1\n", r":2: smoothing_sigma = -1; expected 0 or"),
         ("name = 'a'\nsmoothing_sigma = nan\n", r"smoothing_sigma = nan; expected"),
@@ -95,6 +105,15 @@ def test_bad_toml_is_one_line_with_its_place(tmp_path, text, said):
     with pytest.raises(SpecError, match=said) as caught:
         open_scores(f"scores:{folder_of(tmp_path, text)}")
     assert "\n" not in str(caught.value)
+
+
+def test_no_name_of_a_method_or_of_a_published_line_is_free():
+    """Every registered name is refused, and the one that published tables fill by themselves."""
+    assert OWN_LINE == ALL_ANOMALOUS
+    for name in (*method_targets(), ALL_ANOMALOUS):
+        with pytest.raises(SpecError, match="expected another name"):
+            _value("name", name, Path("scores.toml"), "")
+    assert _value("name", "patchcore-elsewhere", Path("scores.toml"), "") == "patchcore-elsewhere"
 
 
 def test_toml_defaults_and_another_name_for_the_file(tmp_path):

@@ -192,6 +192,57 @@ def test_maps_larger_than_evaluated_are_refused(world, tmp_path):
     assert metrics_of(world, "mine").popitem()[1]["pixel_auroc"] > 0.9
 
 
+SWITCH = "--per-image-minmax"
+
+
+def test_scores_without_maps_are_left_out_of_the_stretched_table(world, tmp_path):
+    """Alone they are refused; beside a method with maps they get the line that others get."""
+    root = folder_of(tmp_path / "mine")
+    assert template(world, root, *BOTTLE) == 0, world.stderr
+    scored_by_name(world, root, "mvtec_ad/bottle/noise0/seed0")
+    assert world.run(*BOTTLE, SWITCH, method=f"scores:{root}") == 2
+    refused = "no maps to normalise from mine; leave the option out"
+    assert refused in world.stderr.strip().splitlines()[-1]
+    assert not world.store.exists()
+    both = f"scores:{root},toys:PixelMean,toys:ImageOnly"
+    assert world.run(*BOTTLE, SWITCH, method=both) == 0, world.stderr
+    said = f"{SWITCH}: no maps to normalise from mine, toys:ImageOnly, left out of that table"
+    assert [line for line in world.stderr.splitlines() if "maps to" in line] == [f"note: {said}"]
+    cells = store_frame(Store(world.store))
+    found = set(zip(cells["method"], cells["evaluation"], strict=True))
+    assert found == {
+        ("mine", EVALUATION),
+        ("toys:ImageOnly", EVALUATION),
+        ("toys:PixelMean", EVALUATION),
+        ("toys:PixelMean", PER_IMAGE_MINMAX),
+    }
+
+
+def test_one_file_without_maps_among_others_fails_its_cell(world, tmp_path):
+    """Where another category has maps, the cell without says in one line what it lacks."""
+    root = folder_of(tmp_path / "mine")
+    (planned,) = evaluated(world, "toys:PixelMean").cells
+    as_npz(root / "mvtec_ad/bottle/noise0/seed0.npz", *stored(world, planned.key))
+    assert template(world, tmp_path / "all", "--seeds", "1") == 0
+    path = "mvtec_ad/screw/noise0/seed0"
+    (root / path).parent.mkdir(parents=True)
+    (tmp_path / "all" / f"{path}.csv").rename(root / f"{path}.csv")
+    scored_by_name(world, root, path)
+    evaluations = (EVALUATION, PER_IMAGE_MINMAX)
+    evaluated(world, f"scores:{root}", categories=None, evaluations=evaluations)
+    mine = store_frame(Store(world.store)).query("method == 'mine'")
+    states = mine.set_index(["category", "evaluation"])[["status", "error"]]
+    assert states["status"].to_dict() == {
+        ("bottle", EVALUATION): "done",
+        ("bottle", PER_IMAGE_MINMAX): "done",
+        ("screw", EVALUATION): "done",
+        ("screw", PER_IMAGE_MINMAX): "failed",
+    }
+    error = states.loc[("screw", PER_IMAGE_MINMAX), "error"]
+    assert f"{path}.csv: no maps to normalise; expected maps in it" in error
+    assert "\n" not in error
+
+
 def test_two_of_one_name_are_refused(world, tmp_path):
     """Two lines of one name would mix: refused before anything runs."""
     one, other = folder_of(tmp_path / "one"), folder_of(tmp_path / "other")

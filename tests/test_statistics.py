@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -18,8 +19,10 @@ from adrepro.datasets.errors import UsageError
 from adrepro.reports.statistics import render, render_diagram, render_json
 from adrepro.reports.text import render_csv
 from adrepro.tables.assemble import build_model
+from adrepro.tables.formatting import Mark
 from adrepro.tables.papers import load_target
 from adrepro.tables.statistics.intervals import Over, auroc, image_interval, seed_interval
+from adrepro.tables.statistics.places import Asked
 from adrepro.tables.statistics.ranks import compare_methods, critical_difference, robustness_area
 from adrepro.tables.statistics.summary import AVERAGE, statistics_of
 
@@ -141,12 +144,17 @@ def test_statistics_of_a_table(frame):
     assert one.mean == pytest.approx(values.mean())
     assert one.sd == pytest.approx(values.std())
     assert one.interval.low < one.mean < one.interval.high
-    assert ("osr", "mvtec_ad", AVERAGE, 20.0) not in by_place
+    withheld = by_place["osr", "mvtec_ad", AVERAGE, 20.0]
+    assert (withheld.mean, withheld.mark, withheld.detail) == (None, Mark.INCOMPLETE, "14 of 15")
+    assert "failed: osr/mvtec_ad/grid/noise20/seed1, x" in withheld.reason
     assert by_place["osr", "mvtec_ad", "grid", 20.0].n == 2
+    whole = by_place["osr", "mvtec_ad", AVERAGE, 30.0]
+    assert (whole.n, whole.categories) == (3, 15)
     mvtec, ksdd2 = found.overall
-    assert (mvtec.blocks, mvtec.left_out) == (15 * 6 - 1, 1)
+    assert (mvtec.blocks, mvtec.left_out) == (15, 1)
+    assert mvtec.comparison.n == 15
     assert mvtec.levels == (0, 10, 30, 40, 50)
-    assert ksdd2.blocks == 6
+    assert (ksdd2.blocks, ksdd2.comparison) == (1, None)
     areas = mvtec.areas
     levels = frame.query("method=='rad' and dataset=='mvtec_ad' and noise!=20")
     curve = levels.groupby("noise")["image_auroc"].mean()
@@ -161,15 +169,58 @@ def test_outputs_show_the_same(frame):
     text, page = (render(found, "rad/table1", as_markdown=flag) for flag in (False, True))
     document = json.loads(render_json(found, "rad/table1"))
     assert len(document["places"]) == len(found.places)
-    for place in found.places[:20]:
+    for place in [p for p in found.places if p.interval][:20]:
         shown = f"{100 * place.interval.low:.1f} to {100 * place.interval.high:.1f}"
         assert shown in text
         assert shown in page
-    assert "1 left out" in text
+    assert "1 place (category and level) left out" in text
+    for shown in (text, page):
+        assert "14 of 15" in shown
+        assert "failed: osr" in shown
+    withheld = [p for p in document["places"] if p["mark"] == "incomplete"]
+    assert [(p["method"], p["category"], p["mean"]) for p in withheld] == [("osr", AVERAGE, None)]
     assert render_diagram(found, "svg").lstrip().startswith(b"<?xml")
     lonely = statistics_of(frame[frame.method == "rad"], "image_auroc")
     with pytest.raises(UsageError, match="three methods"):
         render_diagram(lonely, "svg")
+
+
+def test_what_was_asked_for_and_is_missing_has_a_mark(frame):
+    """Categories, levels and seeds of the target count, not those of the store."""
+    some = frame[(frame.method == "rad") & (frame.dataset == "mvtec_ad")]
+    some = some[~some.category.isin(["grid"]) & (some.noise <= 10)]
+    asked = Asked(
+        methods=("rad", "osr"),
+        categories={d.name: d.categories for d in TABLE1.run.datasets},
+        noise=(0.0, 10.0, 50.0),
+        seeds={"rad": 3, "osr": 3},
+    )
+    found = statistics_of(some, "image_auroc", asked=asked)
+    by_place = {(p.category, p.noise): p for p in found.places}
+    assert by_place["grid", 0.0].mark is Mark.NOT_RUN
+    assert by_place["grid", 0.0].reason == "3 of 3 not run"
+    assert by_place[AVERAGE, 0.0].detail == "14 of 15"
+    assert by_place[AVERAGE, 0.0].mean is None
+    assert by_place[AVERAGE, 50.0].mark is Mark.NOT_RUN
+    assert found.absent == ("osr",)
+    assert found.overall[0].areas == {"rad": None}
+    text = render(found, "rad/table1")
+    assert "3 of 45 not run" in text
+    assert "Without any result: osr." in text
+    more = replace(asked, seeds={"rad": 5, "osr": 5})
+    short = statistics_of(some, "image_auroc", asked=more)
+    wood = next(p for p in short.places if (p.category, p.noise) == ("wood", 0.0))
+    assert (wood.n, wood.planned, wood.reason) == (3, 5, "2 of 5 not run")
+    assert "3 of 5" in render(short, "rad/table1")
+
+
+def test_one_method_has_its_area(frame):
+    """The robustness figure of a method needs no second one; there is nothing to compare."""
+    found = statistics_of(frame[frame.method == "rad"], "image_auroc").overall[0]
+    alone = frame[(frame.method == "rad") & (frame.dataset == "mvtec_ad")]
+    curve = alone.groupby("noise")["image_auroc"].mean()
+    assert found.areas["rad"] == pytest.approx(np.trapezoid(curve, curve.index) / 50, abs=1e-9)
+    assert (found.comparison, found.level_ranks) == (None, {})
 
 
 def test_single_runs_ask_for_their_images(frame):

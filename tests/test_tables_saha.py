@@ -1,5 +1,6 @@
 """The transcription of Saha's tables: as printed, against arithmetic done independently."""
 
+import re
 import shutil
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
@@ -10,6 +11,7 @@ from table_frames import make_frame
 import adrepro.tables.papers as papers_module
 from adrepro.datasets.errors import SpecError
 from adrepro.methods.registry import method_class
+from adrepro.methods.settings import preset_image_size
 from adrepro.reports import cells
 from adrepro.reports.context import ReportContext
 from adrepro.reports.html import render_html
@@ -102,8 +104,8 @@ def test_own_tables_run_the_report_and_the_original(name, base):
     assert {n.method for n in target.numbers} == {f"{base}@saha"}
     assert target.run.methods == (f"{base}@saha", base)
     assert "saha" in method_class(base).variants
-    assert target.run.sizes_for("paper") == {f"{base}@saha": 256}
-    assert target.run.sizes_for("demo") == {}
+    sizes = [preset_image_size(method_class(base), "paper", name) for name in ("saha", "")]
+    assert sizes == [target.run.image_size, 288] == [256, 288]
     assert (target.run.protocol, target.run.noise) == ("added", (0.0,))
     assert [block.id for block in target.arranged().blocks] == [f"{base}@saha", base]
 
@@ -163,8 +165,24 @@ def test_misprints_are_shown_as_printed():
     assert rows["bottle"].spec.label == "Bottle"
     shown = [cells.reported(cell, lambda text, _: text) for cell in rows["carpet"].cells]
     assert shown[:2] == ["87.61.1 [sic]", "84.2/96.5"]
-    assert cells.reported(rows["leather"].cells[0], lambda text, _: text) == "72.8/·"
+    assert cells.reported(rows["leather"].cells[0], lambda text, _: text) == "72.8/-"
     assert target.layout.rows[0].label == "Carpet"
+
+
+def test_dashes_are_data():
+    """CS-Flow has a dash in all of its 18 cells, AE-SSIM one for leather; all are shown as such."""
+    target = load_target("saha/literature")
+    assert {blank.text for blank in target.blanks} == {"-"}
+    assert {blank.metric for blank in target.blanks} == {"pixel_auroc"}
+    places = [(blank.row, blank.method) for blank in target.blanks]
+    assert sorted(places) == sorted(
+        [*((row.id, "cs-flow") for row in target.layout.rows), ("leather", "ae-ssim")]
+    )
+    (block,) = reported_blocks(target)
+    column = [line.id for line in block.columns].index("cs-flow")
+    shown = [cells.reported(row.cells[column], lambda text, _: text) for row in block.rows]
+    assert shown[:3] == ["100/-", "99.0/-", "100/-"]
+    assert all(text.endswith("/-") for text in shown)
 
 
 def test_groups_are_averaged_apart():
@@ -201,7 +219,13 @@ def broken(tmp_path: Path, name: str, old: str, new: str) -> str:
         ("literature.toml", 'name = "textures"', 'name = "mvtec_ad"', "name of a dataset"),
         ("literature.toml", '"carpet", "grid", "l', '"carpe", "grid", "l', "'carpet'"),
         ("literature.toml", '["carpet", "bottle"]', '["carpets"]', "'carpet'"),
-        ("literature.toml", "seeds = 1", 'seeds = 1\nat_image_size = ["riad"]', "without"),
+        (
+            "literature.csv",
+            "leather,ae-ssim,pixel_auroc,-",
+            "leather,ae-ssim,pixel_auroc,",
+            "value ''",
+        ),
+        ("literature.csv", "grid,riad,image_auroc", "leather,ae-ssim,pixel_auroc", "second"),
     ],
 )
 def test_broken_files_are_one_line(tmp_path, name, old, new, said):
@@ -245,6 +269,7 @@ def test_every_format_marks_misprints(literature, render, misprint):
     """The unreadable cell, the misnamed row and the note on the column are in every output."""
     text = render(literature).translate(str.maketrans("", "", "\\{}"))
     assert misprint in text
+    assert "72.8/-" in re.sub(r"<[^>]*>|\s", "", text)
     assert "Bottle [sic]" in text
     assert "two numbers run together" in text
     assert "AF-SSIM [sic]" in text

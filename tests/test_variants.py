@@ -6,6 +6,7 @@ import pytest
 
 from adrepro.datasets.errors import UnknownNameError, UsageError
 from adrepro.harness.commands.show import changed_settings
+from adrepro.harness.commands.show import method_info as shown_info
 from adrepro.harness.frames import store_frame
 from adrepro.harness.grid import Grid, plan_methods
 from adrepro.harness.store import Store
@@ -14,14 +15,15 @@ from adrepro.methods.settings import make_settings
 from toys import Variants
 
 NAME = "toys:Variants"
+REDUCED = "toys:Reduced"
 ONE = ("-c", "bottle", "--seeds", "1", "--noise", "0")
 
 
-def planned(*names: str, overrides: dict[str, str] | None = None, preset: str = "paper"):
+def planned(*names: str, overrides: dict[str, str] | None = None, preset: str = "paper", **more):
     """Return name → plan of the method."""
     grid = Grid(
         target="run", datasets=("mvtec_ad",), categories=None, methods=names, noise=(0.0,), seeds=1,
-        preset=preset, overrides=overrides or {},
+        preset=preset, overrides=overrides or {}, **more,
     )  # fmt: skip
     return {method.name: method for method in plan_methods(grid)}
 
@@ -56,6 +58,41 @@ def test_order_of_settings():
     both = make_settings(Variants, "quick", variant="linear")[0]
     assert (both.power, both.names) == (1, ("quick",))
     assert make_settings(Variants, "quick", {"power": "5"}, variant="linear")[0].power == 5
+
+
+@pytest.mark.parametrize(
+    ("preset", "variant", "power", "size"),
+    [
+        ("paper", "", 2, 32),
+        ("paper", "long", 9, 64),
+        ("quick", "", 3, 48),
+        ("quick", "long", 5, 48),
+        ("demo", "", 4, 32),
+        ("demo", "long", 9, 64),
+    ],
+)
+def test_a_variant_reduced_by_its_own_word(preset, variant, power, size):
+    """What a variant says of a preset wins over its settings; a preset's size wins over its own."""
+    name = f"{REDUCED}@{variant}" if variant else REDUCED
+    plan = planned(name, preset=preset)[name]
+    assert (plan.settings.power, plan.image_size) == (power, size)
+    assert plan.settings.names == (("long",) if variant else ())
+    given = planned(name, preset=preset, overrides={f"{REDUCED}.power": "7"}, image_size=40)[name]
+    assert (given.settings.power, given.image_size) == (7, 40)
+
+
+def test_reductions_of_a_variant_are_departures():
+    """Its own preset is named as changed; its size is what the method's paper size is for it."""
+    plan = planned(f"{REDUCED}@long", preset="quick")[f"{REDUCED}@long"]
+    assert changed_settings(plan) == ["power 5 instead of 9"]
+    assert shown_info(plan).paper_image_size == 64
+    assert shown_info(planned(REDUCED)[REDUCED]).paper_image_size == 32
+
+
+def test_a_variant_cannot_reduce_for_a_preset_that_its_method_lacks():
+    """A slip in a preset's name is refused, and not just without effect."""
+    with pytest.raises(UnknownNameError, match="preset of toy-wrong-preset 'quick'"):
+        make_settings(method_class("toys:WrongPreset@x"), variant="x")
 
 
 def test_set_reaches_a_method_with_all_its_variants():
@@ -129,9 +166,20 @@ def test_failure_names_the_variant(world):
 def test_listing_shows_variants(world):
     """The listing has every variant with its title and settings."""
     shown = method_info(Variants, NAME).variants
-    assert shown["linear"] == {"title": "Linear distance", "settings": {"power": 1.0}}
+    assert shown["linear"] == {
+        "title": "Linear distance",
+        "settings": {"power": 1.0},
+        "presets": {},
+        "image_size": 32,
+    }
     assert world.reproduce("methods", "list", "--json") == 0
-    assert all("variants" in info for info in json.loads(world.stdout))
+    listed = {info["name"]: info["variants"] for info in json.loads(world.stdout)}
+    assert listed["simplenet"]["saha"]["image_size"] == 256
+    assert set(listed["simplenet"]["saha"]["presets"]) == {"quick", "demo"}
+    assert world.reproduce("methods", "list") == 0
+    text = " ".join(world.stdout.split())
+    assert "quick: epochs" in text
+    assert "demo: epochs" in text
 
 
 def test_check_runs_on_a_variant(world):

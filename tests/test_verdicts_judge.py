@@ -136,14 +136,22 @@ def test_average_is_tested_over_seeds_of_the_category_mean():
     assert tested.sd == pytest.approx(means.std())
 
 
-def test_a_level_that_was_not_reached_is_named():
-    """A number made at another level than the printed one's says so beside its verdict."""
-    off = {("rad", "mvtec_ad", "bottle", 50.0): {"noise_effective": 48.8}}
-    scope = replace(BOTTLE, noise=(50.0,))
-    cells, _ = verdicts(frame_with((0.9, 0.9, 0.9), change=off), scope=scope)
-    cell = cells["rad/mvtec_ad/bottle/noise50/image_auroc"]
-    assert cell.reason == "another noise level was reached: bottle 48.8% instead of 50%"
-    assert cell.tested is not None
+@pytest.mark.parametrize("category", ["bottle", "average"])
+def test_another_level_than_the_printed_one_is_not_comparable(category):
+    """33 % where 50 % is printed says nothing about it, in a category and in its average."""
+    off = {("rad", "mvtec_ad", "bottle", 50.0): {"noise_effective": 33.3}}
+    scope = Scope(methods=("rad",), noise=(50.0,))
+    frame = frame_with((0.9, 0.9, 0.9), change=off)
+    label = f"rad/mvtec_ad/{category}/noise50/image_auroc"
+    cell = verdicts(frame, scope=scope)[0][label]
+    assert cell.reason == "another noise level was reached: bottle 33.3% instead of 50%"
+    assert cell.verdict is Verdict.NOT_COMPARABLE
+    assert cell.tested is None
+    others = tuple(name for name in Essential if name is not Essential.PROTOCOL)
+    lenient = verdicts(frame, scope=scope, target=replace(TABLE1, essential=others))[0][label]
+    assert lenient.tested is not None
+    assert lenient.reason == cell.reason
+    assert verdicts(frame, scope=scope)[0]["rad/mvtec_ad/wood/noise50/image_auroc"].tested
 
 
 def test_without_margin_nothing_is_tested():
@@ -183,6 +191,18 @@ def test_exit_codes(values, loose, strict):
     check = verdicts(frame_with(values))[1]
     assert check.exit_code() == loose
     assert check.exit_code(strict=True) == strict
+
+
+def test_failed_cells_fail_and_what_was_not_run_does_not():
+    """A failed seed ends with 1 as JUnit and GitHub say "error"; a missing one is 0, strict 3."""
+    failed = {("rad", "mvtec_ad", "bottle", 0.0, 1): {"status": "failed", "error": "no memory"}}
+    check = verdicts(frame_with((0.972, 0.9721, 0.9719), change=failed))[1]
+    assert (check.exit_code(), check.exit_code(strict=True)) == (1, 1)
+    assert 'errors="2"' in render_junit(check)
+    assert "::error" in render_annotations(check)
+    frame = frame_with((0.972, 0.9721, 0.9719))
+    gone = verdicts(frame[frame.category != "bottle"])[1]
+    assert (gone.exit_code(), gone.exit_code(strict=True)) == (0, 3)
 
 
 def test_an_empty_check_is_no_success_when_strict():

@@ -159,6 +159,33 @@ class Variants(PixelMean):
     }
 
 
+class Reduced(PixelMean):
+    """Has a variant with a size of its own, and with a reduction of its own for a preset."""
+
+    name = "toy-reduced"
+    title = "Reduced"
+    presets = {  # noqa: RUF012
+        "quick": {"power": 3.0, "image_size": 48},
+        "demo": {"power": 4.0},
+    }
+    variants = {  # noqa: RUF012
+        "long": Variant(
+            title="Long",
+            settings={"power": 9.0, "names": ("long",)},
+            presets={"quick": {"power": 5.0}},
+            image_size=64,
+        ),
+    }
+
+
+class WrongPreset(PixelMean):
+    """Has a variant that speaks of a preset which the method lacks."""
+
+    name = "toy-wrong-preset"
+    title = "Wrong preset"
+    variants = {"x": Variant(title="X", settings={}, presets={"quick": {}})}  # noqa: RUF012
+
+
 @dataclass(frozen=True)
 class CountingSettings(ToySettings):
     """Where `Counting` keeps its books."""

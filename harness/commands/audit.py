@@ -29,6 +29,8 @@ _FAIL_ON = ("error", "inconsistent", "unusual", "note")
               help="Dataset of CSV lines that name none.")  # fmt: skip
 @click.option("--runs", type=click.IntRange(min=1), metavar="N",
               help="Trials behind CSV numbers whose line does not say.")  # fmt: skip
+@click.option("--sd", type=click.FloatRange(min=0), metavar="POINTS",
+              help="Deviation over trials of CSV percentages whose line does not say.")  # fmt: skip
 @click.option("--papers", multiple=True, type=click.Path(path_type=Path), metavar="DIR",
               help="Folder with more papers.")  # fmt: skip
 def command(
@@ -38,6 +40,7 @@ def command(
     fail_on: str | None,
     dataset: str,
     runs: int | None,
+    sd: float | None,
     papers: tuple[Path, ...],
 ) -> int:
     """Hold printed numbers against each other, against the text and against dataset counts.
@@ -46,7 +49,7 @@ def command(
     numbers which two of them print are compared. Nothing is run; the exit code is 0 whatever is
     found, unless --fail-on is given.
     """
-    audits = _audits(subjects, dataset, runs, papers)
+    audits = _audits(subjects, dataset, runs, sd, papers)
     _write(audits, form, out)
     if fail_on is None:
         return 0
@@ -56,7 +59,11 @@ def command(
 
 
 def _audits(
-    subjects: Sequence[str], dataset: str, runs: int | None, papers: tuple[Path, ...]
+    subjects: Sequence[str],
+    dataset: str,
+    runs: int | None,
+    sd: float | None,
+    papers: tuple[Path, ...],
 ) -> list[Audit]:
     from ...tables.audit.run import audit_ledger, audit_paper
     from ...tables.audit.user_csv import read_tables
@@ -64,12 +71,12 @@ def _audits(
 
     names = list(dict.fromkeys(name.partition("/")[0] for name in list_targets(papers)))
     files = [text for text in subjects if text.lower().endswith(".csv")]
-    if not files and (dataset or runs):
-        raise UsageError("--dataset and --runs are about CSV files: name one")
+    if not files and (dataset or runs or sd is not None):
+        raise UsageError("--dataset, --runs and --sd are about CSV files: name one")
     asked = [text for text in subjects if text not in files] if subjects else names
     audits = [audit_paper(name, papers) for name in dict.fromkeys(asked)]
     if files:
-        ledger = read_tables(files, dataset, runs)
+        ledger = read_tables(files, dataset, runs, sd)
         audits.append(audit_ledger(ledger, ", ".join(Path(name).name for name in files)))
     return audits
 

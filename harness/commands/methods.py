@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -40,14 +42,24 @@ def list_methods(as_json: bool) -> None:
     console = Console()
     console.print(table)
     variants = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    variants.add_column("variant", no_wrap=True)
-    variants.add_column("as printed")
+    for head in ("variant", "as printed", "pixels", "its own under presets"):
+        variants.add_column(head, overflow="fold", no_wrap=head == "variant")
     for info in methods:
         for name, variant in info.variants.items():
-            variants.add_row(Text(f"{info.name}@{name}"), Text(str(variant["title"])))
+            row = (f"{info.name}@{name}", variant["title"], variant["image_size"], _own(variant))
+            variants.add_row(*(Text(str(text)) for text in row))
     if variants.row_count:
         console.print()
         console.print(variants)
+
+
+def _own(variant: Mapping[str, Any]) -> str:
+    """Name the settings that a variant has of its own under each preset."""
+    parts = (
+        f"{preset}: {', '.join(f'{key} {value}' for key, value in own.items())}"
+        for preset, own in variant["presets"].items()
+    )
+    return "; ".join(parts)
 
 
 @command.command()

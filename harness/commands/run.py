@@ -59,7 +59,6 @@ def target_grid(target: Target, options: Options) -> Grid:
         seeds=spec.seeds,
         protocols=(spec.protocol,),
         categories=spec.categories_for(options.preset),
-        sizes=spec.sizes_for(options.preset),
         expected={dataset.name: dataset.categories for dataset in spec.datasets},
     )
 

@@ -80,6 +80,7 @@ def report_context(plan: Plan, options: Options, device: str) -> ReportContext:
 def method_info(method: MethodPlan) -> MethodInfo:
     """Return what a report says about a method as it was run."""
     from ...methods.backbones import parse_backbone
+    from ...methods.settings import PAPER, preset_image_size
     from ...tables.model import MethodInfo
 
     cls: Any = method.cls
@@ -94,7 +95,7 @@ def method_info(method: MethodPlan) -> MethodInfo:
         title=method.title,
         paper=cls.paper,
         paper_backbone=paper_backbone,
-        paper_image_size=cls.image_size,
+        paper_image_size=preset_image_size(cls, PAPER, method.variant),
         departures=tuple(cls.departures),
         # What its maps are smoothed with is no departure of scores from a file.
         overrides=() if method.scores else tuple(changed_settings(method)),

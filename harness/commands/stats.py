@@ -11,12 +11,12 @@ import click
 from ...datasets.errors import UsageError
 from ..store import Store
 from .options import Options, grid_options
-from .stored import open_target
+from .stored import asked_of, open_target
 
 if TYPE_CHECKING:
     from ...tables.runs import Run
     from ...tables.statistics.intervals import Interval
-    from ...tables.statistics.summary import IntervalOfRun
+    from ...tables.statistics.places import IntervalOfRun
 
 DIAGRAMS = (".svg", ".pdf", ".png")
 
@@ -32,10 +32,12 @@ DIAGRAMS = (".svg", ".pdf", ".png")
     "--diagram", type=click.Path(path_type=Path), metavar="FILE",
     help="Also draw the critical-difference diagram (.svg, .pdf or .png).",
 )  # fmt: skip
+@click.option("--per-level", is_flag=True, help="Also compare the methods at each noise level.")
 @grid_options
 def stats(
     target: str,
     metric: str,
+    per_level: bool,
     as_json: bool,
     as_markdown: bool,
     diagram: Path | None,
@@ -44,8 +46,9 @@ def stats(
     """Show what the seeds, the test images and the categories of TARGET's stored results say.
 
     Intervals over seeds (Student), or over test images (bootstrap) where one seed ran; methods
-    compared over categories and levels (Wilcoxon, Friedman, Nemenyi); mean ranks; the area under
-    the curve over noise levels. Give the options of the run.
+    compared over categories, each the mean over its levels (Wilcoxon, Friedman, Nemenyi); mean
+    ranks; the area under the curve over noise levels. Whatever the target or the options ask for
+    has a number or a mark; only complete sets are averaged. Give the options of the run.
     """
     from ...reports.statistics import render, render_diagram, render_json
     from ...tables.statistics.summary import statistics_of
@@ -55,7 +58,13 @@ def stats(
         raise UsageError(f"--diagram {diagram}: expected a name that ends in {', '.join(DIAGRAMS)}")
     opened = open_target(target, options)
     from_images = _from_images(opened.store) if metric == "image_auroc" else None
-    found = statistics_of(opened.stored.frame(), metric, interval_of_run=from_images)
+    found = statistics_of(
+        opened.stored.frame(),
+        metric,
+        asked=asked_of(opened),
+        interval_of_run=from_images,
+        per_level=per_level,
+    )
     for note in opened.stored.notes:
         click.echo(f"note: {note}", err=True)
     if as_json:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..cell import canonical_json
+from ..files import sha256
 from ..frames import METRIC_COLUMNS
 from ..grid import Grid, MethodPlan
 from ..store import Record, Store
@@ -14,6 +16,7 @@ from .options import Options
 if TYPE_CHECKING:
     from ...tables.model import MethodInfo
     from ...tables.spec import Target
+    from ...tables.statistics.places import Asked
     from ...tables.verdicts.places import Scope
     from ...tables.verdicts.triage import Alternative
 
@@ -76,11 +79,24 @@ def alternatives(opened: Opened) -> list[Alternative]:
     def add(method: str, record: Record, variation: str) -> None:
         cell, row = (record.document or {})["cell"], record.row or {}
         values = {n: v for n, v in row.items() if n in METRIC_COLUMNS and v is not None}
-        place = {name: cell[name] for name in ("dataset", "category", "noise", "seed")}
-        found.append(Alternative(method=method, variation=variation, values=values, **place))
+        place = {name: cell[name] for name in _PLACE}
+        found.append(
+            Alternative(
+                method=method,
+                variation=variation,
+                values=values,
+                version=_version(record),
+                key=record.key,
+                **place,
+            )
+        )
 
+    today = {method.name: method.source_sha256 for method in opened.methods}
     for one in opened.stored.found:
         add(one.method, one.record, "")
+    for one in opened.stored.left_out:
+        other = one.hashes.get("method") != today[one.method]
+        add(one.method, one.record, "an earlier source" if other else "another tuning")
     for record in opened.stored.others:
         document = record.document or {}
         for method in opened.methods:
@@ -96,6 +112,43 @@ def alternatives(opened: Opened) -> list[Alternative]:
                 changes = differences(same_hashes | {"cell": asked}, document)
                 add(method.name, record, "; ".join(changes))
     return found
+
+
+_PLACE = ("dataset", "category", "noise", "seed")
+# Hashes that all cells of one version share; those of images and score files are each cell's own.
+_SHARED = ("method", "weights", "tuning")
+
+
+def _version(record: Record) -> str:
+    """Return a hash of what a cell was made with, but for its place and its images."""
+    document = record.document or {}
+    cell = {name: value for name, value in document["cell"].items() if name not in _PLACE}
+    hashes = {name: document["hashes"].get(name) for name in _SHARED}
+    return sha256(canonical_json({"cell": cell, "hashes": hashes}).encode())
+
+
+def asked_of(opened: Opened) -> Asked:
+    """Return what a target and the options ask for: methods, categories, levels and seeds."""
+    from ...tables.statistics.places import Asked
+
+    grid = opened.grid
+    stored: dict[str, list[str]] = {}
+    for one in opened.stored.found:
+        _, dataset, category, _, _ = one.place
+        stored.setdefault(dataset, []).append(category)
+    categories = {}
+    for name in (text.partition("=")[0] for text in grid.datasets):
+        known = dict.fromkeys([*grid.expected.get(name, ()), *stored.get(name, ())])
+        wanted = tuple(category for category in known if grid.wants(name, category))
+        if wanted:
+            categories[name] = wanted
+    names = tuple(method.name for method in opened.methods)
+    return Asked(
+        methods=names,
+        categories=categories,
+        noise=tuple(sorted(grid.noise)),
+        seeds=dict.fromkeys(names, grid.seeds),
+    )
 
 
 def scope_of(opened: Opened, options: Options) -> Scope:

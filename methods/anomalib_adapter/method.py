@@ -224,6 +224,7 @@ def anomalib_method(name: str) -> type[AnomalibMethod]:
             "image_size": catalogue.input_side(model),
             "localises": name not in catalogue.WITHOUT_MAPS,
             "Settings": settings,
+            "content_settings": tuple(f for f in fields if f in catalogue.TEXTURE_ARGUMENTS),
             "presets": described.presets(name, fields, backbone),
             "departures": described.departures(name, argument, fields),
         },

@@ -17,7 +17,10 @@ DECAYS, DECAY = (0.8, 0.9), 0.2  # of the rate: after which shares of the epochs
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DRAEMSettings:
-    """Settings; the defaults are the paper's, where silent the official code's.
+    """Settings; the defaults are the official code's, which differ from the paper in two places.
+
+    The paper lowers the rate to a tenth after 400 and after 600 epochs, and draws its β from
+    [0.1, 1]; see `DRAEM.departures`.
 
     Attributes
     ----------
@@ -88,11 +91,16 @@ class DRAEM(Method):
             "filter": 5,
         },
     }
+    content_settings = ("textures",)
     departures = (
         "Unless the setting textures names a folder, anomalies are made of photographs that "
         "scikit-image ships and of drawn patterns, not of the Describable Textures Dataset.",
         "Pillow's operations, on RGB, stand for those of imgaug, with the same ranges (official "
         "code: on BGR).",
+        "The rate falls to a fifth after 80 % and again after 90 % of the epochs, as in the "
+        "official code; the paper takes a tenth after 400 and after 600 epochs.",
+        "The share of the image that stays visible under an anomaly is drawn from [0, 0.8], as in "
+        "the official code; the paper draws its β from [0.1, 1].",
         "SSIM is mirrored at the border (official code: zeros), and the focal loss takes "
         "log-softmax instead of smoothed probabilities.",
     )

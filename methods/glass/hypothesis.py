@@ -1,7 +1,8 @@
 """Whether nominal features are taken to lie on a manifold or inside a hypersphere.
 
 GLASS decides this per category, from the spectrum of the mean training image: where it is smooth
-and simple, as of objects that lie at any angle, features are taken to surround one centre.
+and simple, as of objects that lie at any angle, features are taken to surround one centre. Near
+the thresholds the answer depends on which images the mean is taken of.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ DENSE, WIDE, MANY = 0.21, 12.0, 60  # (official code)
 
 
 def is_hypersphere(mean_image: np.ndarray) -> bool:
-    """Judge a category by its mean training image, as GLASS's official code does.
+    """Judge a category by its mean training image, as GLASS's official code can be told to.
 
     The blurred grey image's bright frequencies have to be many, reach far, and fill the diamond
     or the disc that they span.

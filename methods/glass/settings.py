@@ -34,8 +34,9 @@ class GlassSettings:
         Steps of gradient ascent, their length, and steps between projections (code: 20, 0.001, 5).
     hypothesis
         ``"manifold"``: anomalies lie around their clean feature; ``"hypersphere"``: around the
-        centre of all clean ones; ``"judged"``: decided from the mean training image, as in
-        the official code (whose published choices are in a file made this way).
+        centre of all clean ones; ``"judged"``: decided from the mean training image by the rule
+        that the official code has as an option. Its default is a file with a choice per category,
+        which the rule need not reproduce (no. 71 of its tracker, on toothbrush).
     radius
         Least distance of a global anomaly from its clean feature, the largest being twice that
         (code: 0.5; the paper's equation has 1); for features of length 1536.
@@ -129,8 +130,6 @@ QUICK: dict[str, Any] = {
     "project_every": 2,
     "radius": 0.2,
     "twin_bank": 1,
-    "adaptor_rate": 1e-3,
-    "discriminator_rate": 2e-3,
 }
 DEMO: dict[str, Any] = {
     **QUICK,
@@ -141,4 +140,6 @@ DEMO: dict[str, Any] = {
     "hidden": 128,
     "epochs": 30,
     "radius": 0.15,
+    "adaptor_rate": 1e-3,
+    "discriminator_rate": 2e-3,
 }

@@ -35,10 +35,13 @@ def sentence(cell: Judged) -> str:
     return "; ".join(parts)
 
 
+NOTHING = "nothing to judge: no number is printed for these methods, categories and levels"
+
+
 def counts(check: Check) -> str:
     """Say how many cells got which verdict, zeros left out: ``"3 reproduced, 1 worse"``."""
     found = [f"{n} {verdict.label}" for verdict, n in check.counts.items() if n]
-    return ", ".join(found) or "nothing to judge"
+    return ", ".join(found) or NOTHING
 
 
 def margin_text(check: Check) -> str:

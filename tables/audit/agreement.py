@@ -8,7 +8,7 @@ from itertools import combinations
 from ..layout import ALL_ANOMALOUS
 from ..quantities import QUANTITIES
 from .finding import Finding, Outcome, Severity
-from .ledger import Ledger, Printed, grouped
+from .ledger import Ledger, Printed, grouped, listed
 
 TABLES, BOLD = "tables", "bold"
 
@@ -34,10 +34,14 @@ def check_tables(ledger: Ledger) -> Outcome:
     checked = len(ledger.misread)
     for entries in grouped(ledger.entries, _place).values():
         for one, other in combinations(entries, 2):
+            # An average of one category is held against it as an average.
+            if one.table == other.table and bool(one.average) != bool(other.average):
+                continue
             checked += 1
             if not one.digits.either.meets(other.digits.either):
                 findings.append(_contradiction(one, other))
-    return Outcome(tuple(findings), checked)
+    reason = () if checked else ("no number stands in two places",)
+    return Outcome(tuple(findings), checked, reason)
 
 
 def _place(entry: Printed) -> tuple:
@@ -60,26 +64,40 @@ def check_bold(ledger: Ledger) -> Outcome:
     """Hold bold marks against the values.
 
     Where the marked numbers have rivals among methods, a bold number that another one beats is
-    reported. Where they have none, the marks are tried against two rules: the best of each row and
-    the best of each column. Marks on averages alone are typography and stand for nothing.
+    reported, and a best one without a mark is noted where its like are marked. Where they have
+    none, the marks are tried against two rules: the best of each row and the best of each column.
+    Marks that tell nothing apart, on averages alone or on all rivals, are typography.
     """
     findings: list[Finding] = []
+    unmade: list[str] = []
     checked = 0
-    for entries in grouped(ledger.entries, lambda e: e.table).values():
+    for table, entries in grouped(ledger.entries, lambda e: e.table).items():
         marked = [e for e in entries if e.bold]
-        checked += len(marked)
-        if not marked or all(e.average for e in marked):
-            continue
-        if any(len(rivals) > 1 and any(e.bold for e in rivals) for rivals in _rivals(entries)):
-            findings += _best_methods(entries)
-        else:
+        contests = [rivals for rivals in _rivals(entries) if not _typography(rivals)]
+        judged = [rivals for rivals in contests if any(e.bold for e in rivals)]
+        if judged:
+            checked += sum(e.bold for rivals in judged for e in rivals)
+            findings += [*_best_methods(judged), *_unmarked(contests)]
+        elif marked and not all(e.average for e in marked):
+            checked += len(marked)
             findings += _no_rule(entries, marked)
-    return Outcome(tuple(findings), checked)
+        elif marked:
+            unmade.append(f"only averages of {table} are bold, and none beside a rival that is not")
+    if not checked and not unmade:
+        unmade.append("nothing is printed bold")
+    return Outcome(tuple(findings), checked, tuple(unmade))
 
 
-def _rivals(entries: Iterable[Printed]) -> Iterable[list[Printed]]:
+def _rivals(entries: Iterable[Printed]) -> list[list[Printed]]:
+    """Return the numbers of several methods for the same thing."""
     own = [e for e in entries if e.method != ALL_ANOMALOUS]
-    return grouped(own, lambda e: (e.categories, e.noise, e.metric)).values()
+    groups = grouped(own, lambda e: (e.categories, bool(e.average), e.noise, e.metric)).values()
+    return [group for group in groups if len(group) > 1]
+
+
+def _typography(rivals: Sequence[Printed]) -> bool:
+    """Tell whether averages are bold one and all, as a whole line is."""
+    return all(e.bold and e.average for e in rivals)
 
 
 def best_of(entries: Sequence[Printed]) -> list[Printed]:
@@ -89,12 +107,10 @@ def best_of(entries: Sequence[Printed]) -> list[Printed]:
     return [e for e in entries if e.value == best]
 
 
-def _best_methods(entries: Sequence[Printed]) -> Iterable[Finding]:
-    for rivals in _rivals(entries):
-        marked, best = [e for e in rivals if e.bold], best_of(rivals)
-        if len(rivals) < 2 or not marked:
-            continue
-        wrong = [e for e in marked if e not in best]
+def _best_methods(judged: Iterable[Sequence[Printed]]) -> Iterable[Finding]:
+    for rivals in judged:
+        best = best_of(rivals)
+        wrong = [e for e in rivals if e.bold and e not in best]
         if not wrong:
             continue
         first = wrong[0]
@@ -106,6 +122,35 @@ def _best_methods(entries: Sequence[Printed]) -> Iterable[Finding]:
             computed=", ".join(f"{e.text} ({e.label})" for e in best),
             sentence="A number is printed bold that is not the best of the methods compared here.",
             tables=(first.table,),
+        )
+
+
+def _unmarked(contests: Iterable[Sequence[Printed]]) -> Iterable[Finding]:
+    """Note best numbers without a mark, metric by metric and averages apart."""
+    kinds: dict[tuple[str, bool], list[Sequence[Printed]]] = {}
+    for rivals in contests:
+        kinds.setdefault((rivals[0].metric, bool(rivals[0].average)), []).append(rivals)
+    for (metric, _), alike in kinds.items():
+        if not any(e.bold for rivals in alike for e in rivals):
+            continue
+        plain = [[e for e in best_of(rivals) if not e.bold] for rivals in alike]
+        # Where a number is wrongly bold, that is reported already.
+        wrong = [any(e.bold and e not in best_of(rivals) for e in rivals) for rivals in alike]
+        found = [best for best, told in zip(plain, wrong, strict=True) if best and not told]
+        if not found:
+            continue
+        table = found[0][0].table
+        yield Finding(
+            check=BOLD,
+            severity=Severity.NOTE,
+            where=f"{table}, {QUANTITIES[metric].title}",
+            printed=listed([e for best in found for e in best]),
+            computed="",
+            sentence=(
+                f"The best of a place is printed bold, but in {len(found)} of {len(alike)} places"
+                " a best number, alone or tied, is not."
+            ),
+            tables=(table,),
         )
 
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from ..quantities import QUANTITIES, Pooling
-from .finding import Finding, Outcome, Severity
+from .finding import Finding, Outcome, Severity, counted
 from .ledger import Category, Ledger, Printed, grouped
 from .numbers import (
     Digits,
@@ -42,7 +42,7 @@ def check_averages(ledger: Ledger) -> Outcome:
     """
     findings: list[Finding] = []
     cut: list[Printed] = []
-    checked = 0
+    checked = bare = 0
     cells = grouped((e for e in ledger.entries if not e.average), _series)
     for entry in ledger.entries:
         if not entry.average or QUANTITIES[entry.metric].pooling is not Pooling.MEAN:
@@ -50,6 +50,7 @@ def check_averages(ledger: Ledger) -> Outcome:
         own = {e.categories[0]: e for e in cells.get(_series(entry), [])}
         inside = [own[name] for name in entry.categories if name in own]
         if not entry.percent or 2 * len(inside) <= len(entry.categories):
+            bare += 1
             continue
         checked += 1
         if not _possible(entry, inside):
@@ -60,7 +61,14 @@ def check_averages(ledger: Ledger) -> Outcome:
                 findings.append(_rare(entry, inside, max(odds.values())))
             elif odds[Reading.ROUNDED] < UNLIKELY:
                 cut.append(entry)
-    return Outcome((*findings, *_truncated(cut)), checked)
+    return Outcome((*findings, *_truncated(cut)), checked, tuple(_unmade(checked, bare)))
+
+
+def _unmade(checked: int, bare: int) -> Iterable[str]:
+    if bare:
+        yield f"{counted(bare, 'average')} of which half of the cells or more are not printed"
+    elif not checked:
+        yield "no average is printed"
 
 
 def _series(entry: Printed) -> tuple:
@@ -166,7 +174,9 @@ def _hint(entry: Printed, inside: Sequence[Printed]) -> str:
     without = [
         _name(cell.categories[0])
         for cell in inside
-        if any(
+        # Without the only cell there is no mean.
+        if len(inside) > 1
+        and any(
             mean_interval([c.digits.interval(r) for c in inside if c is not cell]).meets(p)
             for r, p in zip(Reading, printed, strict=True)
         )

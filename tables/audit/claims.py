@@ -47,7 +47,8 @@ def check_claims(claims: Mapping[str, Claim], ledger: Ledger, paper: str) -> Out
         for check in claim.checks:
             checked += 1
             findings += _check(_Claim(name, claim, check, ledger, paper))
-    return Outcome(tuple(findings), checked)
+    reason = () if checked else ("no claim of a text goes with the tables",)
+    return Outcome(tuple(findings), checked, reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +131,19 @@ def _fits(check: ClaimCheck, case: Case) -> bool:
         margin = abs(digits.value) * ABOUT
         return whole.meets(Interval(digits.value - margin, digits.value + margin))
     spans = zip(Reading, case.spans, strict=True)
-    return any(_overlap(span, digits.interval(reading)) for reading, span in spans)
+    rest = check.kind is Kind.REST
+    return any(_overlap(span, digits.interval(reading), rest=rest) for reading, span in spans)
 
 
-def _overlap(one: Interval, other: Interval) -> bool:
-    """Tell whether intervals share more than a point: the ends are not numbers that print so."""
-    return one.low < other.high and other.low < one.high
+def _overlap(computed: Interval, printed: Interval, *, rest: bool) -> bool:
+    """Tell whether some number lies in both.
+
+    Digits stand for their lower end, a tie, and not for their upper one. What is computed from two
+    of them has neither of its ends; a rest of one number has the upper one.
+    """
+    if computed.low >= printed.high:
+        return False
+    return printed.low <= computed.high if rest else printed.low < computed.high
 
 
 def _disagrees(asked: _Claim, cases: Sequence[Case], wrong: Sequence[Case]) -> Finding:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
 from ...datasets.entries import Counts
 from ..quantities import QUANTITIES
 from .decisions import harmonic
-from .finding import Finding, Outcome, Severity
+from .finding import Finding, Outcome, Severity, counted
 from .ledger import Ledger, Printed, grouped, listed
 from .numbers import Interval, Reading, mean, shown
 
 ATTAINABLE, TRIVIAL = "attainable", "trivial"
+_RATIOS = ("image_auroc", "recall", "precision")
 _AUROCS = ("image_auroc", "pixel_auroc")
 
 
@@ -22,31 +24,38 @@ def check_attainable(ledger: Ledger) -> Outcome:
 
     With P anomalous and N nominal test images an AUROC is a multiple of 1/(2 P N), ties counting a
     half (Mann and Whitney); a mean over n runs is a multiple of 1/(2 P N n). Recall is a multiple
-    of 1/(P n). Precision, of a single run, is TP/(TP + FP). Numbers under label noise are left out:
-    whoever injects test images may take them out of the test set.
+    of 1/(P n). Precision, of a single run, is TP/(TP + FP); over several runs its denominators are
+    not known. Numbers under label noise are left out: whoever injects test images may take them out
+    of the test set.
     """
     findings: list[Finding] = []
     checked = 0
-    known = [e for e in ledger.entries if _exact(e, ledger)]
+    single = [e for e in ledger.entries if not e.average and e.metric in _RATIOS]
+    known = [e for e in single if not _obstacle(e, ledger)]
     for entries in grouped(known, lambda e: (e.table, e.method, e.metric)).values():
         checked += len(entries)
         # One author cuts digits one way: the reading that explains more is taken for all.
         missed = min((_missed(entries, ledger, reading) for reading in Reading), key=len)
         findings += [_unattained(missed, len(entries), ledger)] if missed else []
-    return Outcome(tuple(findings), checked)
+    obstacles = Counter(obstacle for e in single if (obstacle := _obstacle(e, ledger)))
+    unmade = [f"{counted(number, 'value')} {why}" for why, number in obstacles.items()]
+    if not single:
+        unmade = ["no image AUROC, recall or precision of a single category is printed"]
+    return Outcome(tuple(findings), checked, tuple(unmade))
 
 
-def _exact(entry: Printed, ledger: Ledger) -> bool:
-    """Tell whether the counts behind a number are known."""
-    if entry.average or entry.noise or entry.runs is None:
-        return False
+def _obstacle(entry: Printed, ledger: Ledger) -> str:
+    """Say why the counts behind a number are not known; nothing if they are."""
     counts = ledger.tests.get(entry.categories[0])
     if counts is None or not counts.test_anomalous or not counts.test_nominal:
-        return False
-    # The denominators of a mean of precisions are not known.
-    return entry.metric in ("image_auroc", "recall") or (
-        entry.metric == "precision" and entry.runs == 1
-    )
+        return "of categories without official counts of both kinds of test image"
+    if entry.noise:
+        return "under label noise, where the test set may have lost images"
+    if entry.runs is None:
+        return "of an unknown number of runs"
+    if entry.metric == "precision" and entry.runs > 1:
+        return "of precision, means over several runs, whose denominators are not known"
+    return ""
 
 
 def _missed(entries: Sequence[Printed], ledger: Ledger, reading: Reading) -> list[Printed]:
@@ -79,7 +88,7 @@ def _multiple(span: Interval, parts: int, at_most: int | None = None) -> bool:
 def _unattained(missed: Sequence[Printed], known: int, ledger: Ledger) -> Finding:
     first = missed[0]
     runs = first.runs or 1
-    of = "a single run" if runs == 1 else f"a mean of {runs} runs"
+    of, other = ("a single run", "several") if runs == 1 else (f"a mean of {runs} runs", "other")
     return Finding(
         check=ATTAINABLE,
         severity=Severity.INCONSISTENT,
@@ -88,7 +97,7 @@ def _unattained(missed: Sequence[Printed], known: int, ledger: Ledger) -> Findin
         computed="; ".join(_nearest(e, ledger.tests[e.categories[0]]) for e in missed[:6]),
         sentence=(
             f"{len(missed)} of {known} values cannot come from {of} on the official test images,"
-            " whatever the scores: they stem from several runs, another test set or a slip."
+            f" whatever the scores: they stem from {other} runs, another test set or a slip."
         ),
         tables=(first.table,),
     )
@@ -114,13 +123,21 @@ def check_trivial(ledger: Ledger) -> Outcome:
     information give an AP of p.
     """
     findings: list[Finding] = []
-    checked = 0
+    checked = left = 0
     for entries in grouped(ledger.entries, lambda e: (e.table, e.block, e.metric)).values():
         known = [(e, b) for e in entries if (b := baseline(e, ledger)) is not None]
         checked += len(known)
+        left += len(entries) - len(known) if entries[0].metric in _RULE else 0
         below = [(e, b) for e, b in known if e.digits.either.high < b]
         findings += [_below(below, len(known))] if below else []
-    return Outcome(tuple(findings), checked)
+    return Outcome(tuple(findings), checked, tuple(_no_rule(checked, left)))
+
+
+def _no_rule(checked: int, left: int) -> Iterable[str]:
+    if left:
+        yield f"{counted(left, 'value')} of F1 or AP with an unknown share of anomalous images"
+    elif not checked:
+        yield "no AUROC, AP or F1 is printed"
 
 
 def baseline(entry: Printed, ledger: Ledger) -> Fraction | None:

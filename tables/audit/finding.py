@@ -71,10 +71,12 @@ CHECKS: Mapping[str, str] = {
     "attainable": "values against what the test set's counts can give",
     "trivial": "values against rules that look at no image",
     "tables": "numbers that stand in several tables",
+    "names": "names of categories against those of their dataset",
     "bold": "bold marks against the values",
     "claim": "what the text says against the tables",
     "protocol": "the stated protocol against the dataset's counts",
     "monotone": "rises and falls over the noise levels",
+    "steps": "sizes of the steps over the noise levels against what rounding gives",
     "columns": "how closely two metrics go together",
 }
 
@@ -93,12 +95,16 @@ class Audit:
         How many printed numbers were looked at.
     checked
         Check → how many comparisons it could make; 0 where nothing could be held against anything.
+    unmade
+        Check → what it could not compare, and why; of a check that compared nothing, something
+        always.
     """
 
     subject: str
     findings: tuple[Finding, ...]
     numbers: int
     checked: Mapping[str, int] = field(default_factory=dict)
+    unmade: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def count(self, severity: Severity) -> int:
         """Count the findings of one severity."""
@@ -115,10 +121,26 @@ class Audit:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one check returns: its findings, and how many comparisons it made."""
+    """What one check returns.
+
+    Attributes
+    ----------
+    findings
+        What it found.
+    checked
+        How many comparisons it made.
+    unmade
+        What it could not compare, and why.
+    """
 
     findings: tuple[Finding, ...]
     checked: int
+    unmade: tuple[str, ...] = ()
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a count with its noun: ``"1 average"``, ``"3 averages"``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -53,6 +53,8 @@ class Printed:
         Trials that it is a mean of; None where the paper does not say.
     step
         Size of the last digit where the text does not show it, as in a bare 100.
+    sd
+        Standard deviation over the runs, in the unit of the number; None where it is not stated.
     """
 
     table: str
@@ -69,6 +71,7 @@ class Printed:
     bold: bool = False
     runs: int | None = None
     step: Fraction | None = None
+    sd: float | None = None
 
     @property
     def digits(self) -> Digits:

@@ -45,7 +45,8 @@ def check_protocols(
         findings += _sizes(protocol, own, tables)
         if protocol.train_images:
             findings += _training(protocol, own, tables)
-    return Outcome(tuple(findings), checked)
+    reason = () if checked else ("no protocol is stated with the tables",)
+    return Outcome(tuple(findings), checked, reason)
 
 
 def _finding(

@@ -12,12 +12,14 @@ from .agreement import check_bold, check_tables
 from .averages import check_averages
 from .claims import check_claims
 from .collect import ledger_of
+from .columns import check_columns
 from .counts import check_attainable, check_trivial
 from .decisions import check_f1
 from .finding import CHECKS, Audit, Finding, Outcome, ordered
 from .ledger import Ledger
+from .names import check_names
 from .protocol import check_protocols
-from .shape import check_columns, check_monotone
+from .shape import check_monotone, check_steps
 
 # Checks that need nothing but the numbers.
 _ON_NUMBERS: Mapping[str, Callable[[Ledger], Outcome]] = {
@@ -26,7 +28,9 @@ _ON_NUMBERS: Mapping[str, Callable[[Ledger], Outcome]] = {
     "attainable": check_attainable,
     "trivial": check_trivial,
     "tables": check_tables,
+    "names": check_names,
     "bold": check_bold,
+    "steps": check_steps,
     "columns": check_columns,
 }
 
@@ -62,6 +66,7 @@ def audit_ledger(
         findings=ordered(findings),
         numbers=len(ledger.entries),
         checked={name: found[name].checked for name in CHECKS},
+        unmade={name: found[name].unmade for name in CHECKS if found[name].unmade},
     )
 
 

@@ -1,70 +1,166 @@
-"""The shape of a table against a stated reference: too smooth, or too much alike, to be usual.
+"""Curves over label noise that are too smooth to be usual, against a stated reference.
 
-Both checks ask how often independent measurements would look so, say what they take for granted,
-and stay silent above one in a million.
+Both checks ask how often measurements would look so under a generous model, say what they take for
+granted, and call nothing unusual above one in a million.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-import statistics
-from collections.abc import Iterable, Sequence
-from functools import cache
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 
 from ..quantities import QUANTITIES
 from ..stated import StatedProtocol
-from .finding import Finding, Outcome, Severity
+from .columns import go_together
+from .finding import Finding, Outcome, Severity, counted
 from .ledger import Ledger, Printed, grouped
 from .numbers import chance, normal_cdf, shown
 
-MONOTONE, COLUMNS = "monotone", "columns"
-# A table that the reference gives less often is unusual.
-RARE = 1e-6
+MONOTONE, STEPS = "monotone", "steps"
+# A column that the reference gives less often is unusual; without any rise, worth a note.
+RARE, SELDOM = 1e-6, 1e-4
 # Steps between neighbouring levels that a table must have to be judged at all.
 LEAST_STEPS = 20
-# Categories that a correlation needs; standard errors that it must lie above the reference.
-LEAST_CATEGORIES, ERRORS = 8, 5
-_REFERENCE = Path(__file__).with_name("reference.csv")
-# The metric whose deviation over trials papers state.
-_STATED = "image_auroc"
+# The metric whose deviation over trials papers state, and the one that may follow it.
+STATED, FOLLOWER = "image_auroc", "pixel_auroc"
+_NO_LEVELS = "no category has a number at two levels of label noise"
+
+# One category's numbers by level.
+_Series = tuple[Printed, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One category's numbers over growing label noise.
+
+    Attributes
+    ----------
+    entries
+        By level.
+    error
+        Standard error of each number in points; None where nothing says it.
+    """
+
+    entries: tuple[Printed, ...]
+    error: float | None
+
+    @property
+    def falls(self) -> list[float]:
+        """How far each level lies below the one before, in points."""
+        values = [e.value for e in self.entries]
+        return [float(one - other) for one, other in pairwise(values)]
 
 
 def check_monotone(ledger: Ledger, stated: Iterable[StatedProtocol]) -> Outcome:
-    """Hold the rises over growing label noise against the deviation that the paper states.
+    """Hold the rises over growing label noise against the deviation that is stated.
 
     A printed mean over n trials of standard deviation s has the error s/√n; of two neighbouring
     levels whose true values differ by d, the noisier one looks better with probability
-    Φ(−d √n / (s √2)). The printed steps are taken for the true ones and s for the stated bound. The
-    product over steps bounds the chance of no rise from above, since errors of neighbouring steps
-    are negatively correlated.
+    Φ(−d √n / (s √2)). The printed steps are taken for the true ones, and for s what is stated: with
+    the numbers themselves, pooled over a curve, or as the paper's bound. The product over steps
+    bounds the chance of no rise from above, since errors of neighbouring steps are negatively
+    correlated. A bound stated for image AUROC is taken for pixel AUROC only where the two columns
+    go together too closely to have errors of their own (`columns.go_together`).
     """
-    known = {p.dataset: p for p in stated if p.deviation and p.trials}
-    single = (e for e in ledger.entries if not e.average and e.noise is not None)
-    judged = [e for e in single if e.metric == _STATED and e.categories[0][0] in known]
+    known = {
+        p.dataset: p.deviation / math.sqrt(p.trials) for p in stated if p.deviation and p.trials
+    }
     findings: list[Finding] = []
+    unmade: dict[str, None] = {}
     checked = 0
-    for entries in grouped(judged, lambda e: (e.table, e.method)).values():
-        steps: list[float] = []
-        errors: list[float] = []
-        for series in grouped(entries, lambda e: e.categories).values():
-            protocol = known[series[0].categories[0][0]]
-            error = (protocol.deviation or 0) / math.sqrt(protocol.trials or 1)
-            falls = _falls(series)
-            steps += falls
-            errors += [error] * len(falls)
-        checked += len(steps)
-        if len(steps) >= LEAST_STEPS and min(steps) >= 0:
-            findings += _smooth(entries, steps, errors)
-    return Outcome(tuple(findings), checked)
+    columns = _columns(ledger)
+    for (table, method, metric), every in columns.items():
+        title = QUANTITIES[metric].title
+        beside = columns.get((table, method, STATED if metric == FOLLOWER else ""), [])
+        errors = _errors(metric, every, beside, known)
+        curves = [_curve(series, errors) for series in every]
+        judged = [curve for curve in curves if curve.error is not None]
+        steps = sum(len(curve.falls) for curve in judged)
+        if lacking := len(curves) - len(judged):
+            why = "without a stated deviation over a known number of runs"
+            unmade[f"{counted(lacking, 'curve')} of {title} in {table} {why}"] = None
+        if 0 < steps < LEAST_STEPS:
+            unmade[f"{table} has {counted(steps, 'step')} of {title}, {LEAST_STEPS} needed"] = None
+        if steps >= LEAST_STEPS:
+            checked += steps
+            findings += _smooth(judged, followed=metric == FOLLOWER and bool(errors))
+    return Outcome(tuple(findings), checked, _reasons(columns, unmade))
 
 
-def _falls(series: Sequence[Printed]) -> list[float]:
-    values = [e.value for e in sorted(series, key=lambda e: e.noise or 0)]
-    return [float(one - other) for one, other in pairwise(values)]
+def check_steps(ledger: Ledger) -> Outcome:
+    """Hold the sizes of steps between noise levels against what rounding alone gives.
+
+    A curve of L printed steps looks likeliest to fall by equal steps if the true one is an exactly
+    straight line, measured without any error. Its digits then do so with probability 1 − L|δ|,
+    where δ is how far the true step lies beside the printed one, in units of the last digit; for δ
+    uniform between −1/2 and 1/2, category by category, that is at most 1/L. Any bend and any error
+    of a run make it rarer. Curves that do not move at all are left out: they may have come to an
+    end of the scale.
+    """
+    findings: list[Finding] = []
+    unmade: dict[str, None] = {}
+    checked = 0
+    columns = _columns(ledger)
+    for (table, _, metric), every in columns.items():
+        curves = [c for c in (_curve(series, {}) for series in every) if any(c.falls)]
+        if math.prod(1 / len(curve.falls) for curve in curves) >= RARE:
+            title = QUANTITIES[metric].title
+            unmade[f"{table} has too few levels and categories of {title} to tell"] = None
+            continue
+        checked += len(curves)
+        equal = [curve for curve in curves if len(set(curve.falls)) == 1]
+        probability = at_least([1 / len(curve.falls) for curve in curves], len(equal))
+        if probability < RARE:
+            findings.append(_equal_steps(equal, len(curves), probability))
+    return Outcome(tuple(findings), checked, _reasons(columns, unmade))
+
+
+def _columns(ledger: Ledger) -> dict[tuple[str, str, str], list[_Series]]:
+    """Return what single categories have at several levels, by table, method and metric."""
+    single = [e for e in ledger.entries if not e.average and e.noise is not None]
+    rated = [e for e in single if e.percent and not QUANTITIES[e.metric].lower_is_better]
+    found: dict[tuple[str, str, str], list[_Series]] = {}
+    for same in grouped(rated, lambda e: (e.table, e.method, e.metric, e.categories)).values():
+        twice = len({e.noise for e in same}) < len(same)
+        for part in grouped(same, lambda e, twice=twice: e.block if twice else "").values():
+            # A level that a block prints twice is held against itself elsewhere.
+            levels = {e.noise or 0: e for e in part}
+            if len(levels) > 1:
+                series = tuple(levels[at] for at in sorted(levels))
+                found.setdefault((part[0].table, part[0].method, part[0].metric), []).append(series)
+    return found
+
+
+def _reasons(columns: Mapping[tuple[str, str, str], object], unmade: Iterable[str]) -> tuple:
+    return tuple(unmade) if columns else (_NO_LEVELS,)
+
+
+def _errors(
+    metric: str, own: Sequence[_Series], beside: Sequence[_Series], known: Mapping[str, float]
+) -> dict[str, float]:
+    """Return the standard error that a paper's bound gives a metric, by dataset."""
+    if metric == STATED:
+        return dict(known)
+    entries = [e for series in (*own, *beside) for e in series]
+    both = grouped(entries, lambda e: e.categories[0][0])
+    return {
+        name: error
+        for name, error in known.items()
+        if beside and name in both and go_together(both[name])
+    }
+
+
+def _curve(series: _Series, errors: Mapping[str, float]) -> Curve:
+    own = _own_error(series)
+    return Curve(series, own if own is not None else errors.get(series[0].categories[0][0]))
+
+
+def _own_error(entries: _Series) -> float | None:
+    """Return the standard error by deviations that stand with the numbers, pooled over levels."""
+    squares = [e.sd**2 / e.runs for e in entries if e.sd is not None and e.runs is not None]
+    return math.sqrt(sum(squares) / len(squares)) if len(squares) == len(entries) else None
 
 
 def no_rise(steps: Sequence[float], errors: Sequence[float]) -> float:
@@ -73,39 +169,52 @@ def no_rise(steps: Sequence[float], errors: Sequence[float]) -> float:
     Parameters
     ----------
     steps
-        How far each level lies below the one before, in points.
+        How far each level lies below the one before, in points; none negative.
     errors
-        Standard error of the two means of each step, in points.
+        Standard error of the two means of each step, in points; a step without any cannot rise.
     """
-    pairs = zip(steps, errors, strict=True)
+    pairs = [(d, s) for d, s in zip(steps, errors, strict=True) if s > 0]
     return math.exp(sum(math.log(normal_cdf(d / (s * math.sqrt(2)))) for d, s in pairs))
 
 
-def _smooth(
-    entries: Sequence[Printed], steps: Sequence[float], errors: Sequence[float]
-) -> Iterable[Finding]:
-    probability = no_rise(steps, errors)
-    if probability >= RARE:
+def at_least(chances: Iterable[float], count: int) -> float:
+    """Return the probability that of independent events so many or more happen."""
+    law = [1.0]
+    for p in chances:
+        law = [a * (1 - p) + b * p for a, b in zip([*law, 0.0], [0.0, *law], strict=True)]
+    return math.fsum(law[count:])
+
+
+def _smooth(curves: Sequence[Curve], *, followed: bool) -> Iterable[Finding]:
+    steps = [fall for curve in curves for fall in curve.falls]
+    errors = [curve.error or 0.0 for curve in curves for _ in curve.falls]
+    if min(steps) < 0 or (probability := no_rise(steps, errors)) >= SELDOM:
         return
-    expected = sum(normal_cdf(-d / (s * math.sqrt(2))) for d, s in zip(steps, errors, strict=True))
-    share = _share_of_bound(steps, errors)
-    first = entries[0]
+    pairs = [(d, s) for d, s in zip(steps, errors, strict=True) if s > 0]
+    expected = sum(normal_cdf(-d / (s * math.sqrt(2))) for d, s in pairs)
+    first = curves[0].entries[0]
+    whose = (
+        "the deviation stated for image AUROC, which these values follow too closely to have"
+        " another"
+        if followed
+        else "the stated deviation"
+    )
     yield Finding(
         check=MONOTONE,
-        severity=Severity.UNUSUAL,
+        severity=Severity.UNUSUAL if probability < RARE else Severity.NOTE,
         where=f"{first.table}, {QUANTITIES[first.metric].title}",
         printed=f"0 of {len(steps)} steps rise",
         computed=f"{shown(expected, 1)} expected at the stated deviation",
         sentence=(
-            f"No value rises with growing label noise; at the stated bound of the deviation the"
-            f" chance of that is {chance(probability)}, and it reaches one in a hundred only where"
-            f" runs deviate by {shown(100 * share, 0)} % of the bound."
+            f"No value rises with growing label noise; at {whose}, the chance of that is"
+            f" {chance(probability)}, and it reaches one in a hundred only where runs deviate by"
+            f" {shown(100 * _share_of_stated(steps, errors), 0)} % of it."
         ),
         tables=(first.table,),
     )
 
 
-def _share_of_bound(steps: Sequence[float], errors: Sequence[float]) -> float:
+def _share_of_stated(steps: Sequence[float], errors: Sequence[float]) -> float:
     """Return the share of the stated deviation at which no rise has a chance of 0.01."""
     low, high = 0.0, 1.0
     for _ in range(40):
@@ -115,94 +224,20 @@ def _share_of_bound(steps: Sequence[float], errors: Sequence[float]) -> float:
     return low
 
 
-def check_columns(ledger: Ledger) -> Outcome:
-    """Hold the correlation of image and pixel AUROC over categories against other methods'.
-
-    The two measure different things: `reference` holds six published methods on the fifteen
-    categories of MVTec AD. A table is unusual if its correlation, `ERRORS` standard errors lower
-    (Fisher's z, error 1/√(n − 3)), is still above the highest of theirs, and if the gap between the
-    two metrics varies less over categories than that of any of them.
-    """
-    correlations, gaps = zip(*reference().values(), strict=True)
-    limit, narrow = max(correlations), min(gaps)
-    findings: list[Finding] = []
-    checked = 0
-    single = [e for e in ledger.entries if not e.average]
-    for entries in grouped(single, lambda e: (e.table, e.method)).values():
-        found = []
-        for series in grouped(entries, lambda e: (e.noise, e.categories[0][0])).values():
-            pairs = _pairs(series)
-            if len(pairs) >= LEAST_CATEGORIES:
-                found.append((_alike(pairs), len(pairs)))
-        checked += len(found)
-        close = [(r, gap, n) for (r, gap), n in found if _closer(r, n, limit) and gap < narrow]
-        findings += [_columns(entries, close, limit, narrow)] if close else []
-    return Outcome(tuple(findings), checked)
-
-
-def _pairs(series: Sequence[Printed]) -> list[tuple[float, float]]:
-    by = grouped(series, lambda e: e.categories)
-    metrics = [{e.metric: float(e.value) for e in group} for group in by.values()]
-    names = ("image_auroc", "pixel_auroc")
-    return [(m[names[0]], m[names[1]]) for m in metrics if all(name in m for name in names)]
-
-
-def _alike(pairs: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """Return the correlation, and the standard deviation of the gap in points."""
-    image, pixel = zip(*pairs, strict=True)
-    gap = statistics.stdev(one - other for one, other in pairs)
-    if min(statistics.stdev(image), statistics.stdev(pixel)) == 0:
-        return 0.0, gap
-    return statistics.correlation(image, pixel), gap
-
-
-def _closer(r: float, count: int, limit: float) -> bool:
-    return _fisher(r) - ERRORS / math.sqrt(count - 3) > _fisher(limit)
-
-
-def _fisher(r: float) -> float:
-    # A correlation of one within rounding would be infinite.
-    return math.atanh(max(-1 + 1e-12, min(1 - 1e-12, r)))
-
-
-def _columns(
-    entries: Sequence[Printed],
-    close: Sequence[tuple[float, float, int]],
-    limit: float,
-    narrow: float,
-) -> Finding:
-    first = entries[0]
-    rs, gaps = [r for r, _, _ in close], [gap for _, gap, _ in close]
+def _equal_steps(equal: Sequence[Curve], count: int, probability: float) -> Finding:
+    first = equal[0].entries[0]
+    sizes = sorted({curve.falls[0] for curve in equal})
+    ends = [shown(-size, first.digits.places) for size in (sizes[-1], sizes[0])]
     return Finding(
-        check=COLUMNS,
+        check=STEPS,
         severity=Severity.UNUSUAL,
-        where=f"{first.table}, image AUROC and pixel AUROC over {close[0][2]} categories",
-        printed=f"correlation {_span(rs, 4)}, gap varies by {_span(gaps, 2)} points",
-        computed=f"reference: at most {shown(limit, 2)}, at least {shown(narrow, 2)} points",
+        where=f"{first.table}, {QUANTITIES[first.metric].title}",
+        printed=ends[0] if len(sizes) == 1 else f"{ends[0]} to {ends[1]}",
+        computed=f"{len(equal)} of {count} curves with all steps equal",
         sentence=(
-            f"At {len(close)} level{'s' if len(close) > 1 else ''} the two metrics go together far"
-            " more closely than in any of six published methods on MVTec AD, where they are"
-            " measured apart."
+            "These curves change by the same number of points from each level to the next; were"
+            " they exactly straight and measured without error, rounding alone would let so many"
+            f" look so with probability {chance(probability)}."
         ),
         tables=(first.table,),
     )
-
-
-def _span(values: Sequence[float], places: int) -> str:
-    low, high = shown(min(values), places), shown(max(values), places)
-    return low if low == high else f"{low} to {high}"
-
-
-@cache
-def reference() -> dict[str, tuple[float, float]]:
-    """Return correlation and deviation of the gap of each published method of ``reference.csv``.
-
-    RIAD, DRAEM, CutPaste, PaDiM, Reverse Distillation and PatchCore, image and pixel AUROC per
-    category as their papers and the comparison in SimpleNet's paper (arXiv 2303.15140) give them.
-    """
-    text = _REFERENCE.read_text(encoding="utf-8")
-    by: dict[str, list[tuple[float, float]]] = {}
-    for row in csv.DictReader(io.StringIO(text)):
-        pair = (float(row["image_auroc"]), float(row["pixel_auroc"]))
-        by.setdefault(row["method"], []).append(pair)
-    return {name: _alike(pairs) for name, pairs in by.items()}

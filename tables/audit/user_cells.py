@@ -43,12 +43,12 @@ def in_percent(cells: Sequence[UserCell]) -> list[UserCell]:
     shares = [cell.entry for cell in cells if cell.entry.percent]
     if any(entry.value > 1 for entry in shares):
         return list(cells)
-    return [
-        replace(c, entry=replace(c.entry, text=f"{Decimal(c.entry.text).scaleb(2):f}"))
-        if c.entry.percent
-        else c
-        for c in cells
-    ]
+    return [replace(c, entry=_shifted(c.entry)) if c.entry.percent else c for c in cells]
+
+
+def _shifted(entry: Printed) -> Printed:
+    sd = entry.sd if entry.sd is None else 100 * entry.sd
+    return replace(entry, text=f"{Decimal(entry.text).scaleb(2):f}", sd=sd)
 
 
 def with_categories(cells: Sequence[UserCell], path: Path) -> Iterable[Printed]:

@@ -10,7 +10,7 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -20,9 +20,10 @@ from ..tomlcheck import nearest, read_text
 from .ledger import Ledger, Printed, make_ledger, official_tests
 from .user_cells import UserCell, in_percent, with_categories
 
-PLACE = ("table", "method", "dataset", "category", "group", "noise", "runs")
+PLACE = ("table", "method", "dataset", "category", "group", "noise", "runs", "sd")
 LONG = ("metric", "value", "bold")
 _NUMBER = re.compile(r"[0-9]{1,4}(\.[0-9]{1,4})?")
+_DATASETS = frozenset(name for name, _ in official_tests())
 _EMPTY = ("", "-", "–", "—", "n/a")
 # [METHOD:]METRIC[/METRIC][@NOISE]
 _HEAD = re.compile(
@@ -40,7 +41,12 @@ class _Column:
     noise: float | None
 
 
-def read_tables(paths: Iterable[Path | str], dataset: str = "", runs: int | None = None) -> Ledger:
+def read_tables(
+    paths: Iterable[Path | str],
+    dataset: str = "",
+    runs: int | None = None,
+    sd: float | None = None,
+) -> Ledger:
     """Read CSV files, in either form.
 
     Parameters
@@ -51,23 +57,26 @@ def read_tables(paths: Iterable[Path | str], dataset: str = "", runs: int | None
         Dataset of all numbers whose line names none; empty for one without known counts.
     runs
         Trials behind every number whose line does not say.
+    sd
+        Standard deviation over trials, in points, of every percentage whose line does not say.
 
     Raises
     ------
     SpecError
         Missing or unreadable file, unknown metric, a value that is no number, a percentage above
-        100, or a line without method or category; file:line.
+        100, a line without method or category, or with a dataset that the project has no counts of;
+        file:line.
     UnknownNameError
-        A dataset that the project has no counts of.
+        Such a dataset as the argument.
     """
-    known = {name for name, _ in official_tests()}
-    if dataset and dataset not in known:
-        raise UnknownNameError("dataset", dataset, known)
+    if dataset and dataset not in _DATASETS:
+        raise UnknownNameError("dataset", dataset, _DATASETS)
     entries: list[Printed] = []
     for path in paths:
         cells = _Reader(Path(path), dataset, runs).cells()
         entries += with_categories(in_percent(cells), Path(path))
-    return make_ledger(entries)
+    filled = (replace(e, sd=sd) if e.sd is None and e.percent else e for e in entries)
+    return make_ledger(filled)
 
 
 class _Reader:
@@ -164,8 +173,10 @@ class _Reader:
     def _cell(
         self, given: Mapping[str, str], metric: str, text: str, line: int, *, bold: bool
     ) -> UserCell:
-        if not _NUMBER.fullmatch(text):
+        number, sign, spread = (part.strip(" *") for part in text.partition("±"))
+        if not _NUMBER.fullmatch(number) or (sign and not spread):
             raise self.error(line, f"value '{text}', expected digits as printed, such as 95.4")
+        text = number
         if QUANTITIES[metric].unit is Unit.PERCENT and Decimal(text) > 100:
             raise self.error(line, f"value '{text}', expected a percentage from 0 to 100")
         method, category = given.get("method", ""), given.get("category", "")
@@ -177,6 +188,9 @@ class _Reader:
         if runs is not None and (runs < 1 or runs != int(runs)):
             raise self.error(line, f"runs is '{given['runs']}', expected a whole number from 1")
         dataset = given.get("dataset", "") or self.dataset
+        if dataset and dataset not in _DATASETS:
+            hint = nearest(dataset, _DATASETS)
+            raise self.error(line, f"unknown dataset '{dataset}': {hint} (empty for one's own)")
         words = (method, category, f"{level:g} %" if level is not None else "")
         entry = Printed(
             table=given.get("table", "") or self.path.name,
@@ -191,6 +205,7 @@ class _Reader:
             noise=level,
             bold=bold,
             runs=int(runs) if runs is not None else self.runs,
+            sd=self._number(spread or given.get("sd", ""), "sd", line),
         )
         return UserCell(entry=entry, dataset=dataset, category=name, group=given.get("group", ""))
 

@@ -16,7 +16,7 @@ from ..model import MethodInfo, reason
 from ..outcome import Outcome
 from ..quantities import QUANTITIES, Pooling, Unit
 from ..runs import Status, read_runs
-from ..spec import ReportedNumber, Target
+from ..spec import Essential, ReportedNumber, Target
 from ..training import training
 from .decide import Trial, decide
 from .equivalence import ALPHA, MIN_SEEDS, rounding_interval
@@ -137,13 +137,17 @@ def _before_testing(
         verdict=Verdict.INCONCLUSIVE,
         achieved=estimate.text if estimate else "",
         difference=_difference(outcome, number),
-        reason=_missed(one),
+        reason=(missed := _missed(one)),
     )
     missing = _missing(one, outcome)
     if missing is not None:
         return replace(judged, verdict=missing[0], reason=missing[1]), None
-    if reasons.get(number.method):
-        return replace(judged, verdict=Verdict.NOT_COMPARABLE, reason=reasons[number.method]), None
+    departed = [reasons.get(number.method, "")]
+    # A number of another level than the printed one is one of another protocol.
+    departed += [missed] if Essential.PROTOCOL in target.essential else []
+    if any(departed):
+        text = "; ".join(filter(None, departed))
+        return replace(judged, verdict=Verdict.NOT_COMPARABLE, reason=text), None
     quantity = QUANTITIES[number.metric]
     if quantity.unit is not Unit.PERCENT or quantity.pooling is not Pooling.MEAN:
         return replace(judged, reason=f"no test is defined for {quantity.title}"), None

@@ -39,6 +39,11 @@ class Alternative:
     variation
         How it differs, e.g. ``"protocol (fixed-test/1:… → overlap/1:…)"``; empty for the target's
         own cells, which other quantities and single seeds are taken from.
+    version
+        What else it was made with, whatever words say: results are pooled over seeds and
+        categories within one version only.
+    key
+        Of the cell.
     values
         Quantity → fraction.
     """
@@ -50,6 +55,8 @@ class Alternative:
     seed: int
     variation: str
     values: Mapping[str, float]
+    version: str = ""
+    key: str = ""
 
 
 def triage(check: Check, target: Target, stored: Iterable[Alternative]) -> Check:
@@ -108,25 +115,65 @@ def _means(
     cell: Judged, here: Iterable[Alternative], categories: tuple[str, ...]
 ) -> dict[str, float]:
     """Return description → mean in percent of every other measurement that is complete."""
-    table: dict[tuple[str, str], dict[int, dict[str, float]]] = {}
-    for one in here:
-        if one.category in categories:
-            for name, text in _quantities(cell.metric).items():
-                if (value := one.values.get(name)) is not None:
-                    seeds = table.setdefault((one.variation, text), {})
-                    seeds.setdefault(one.seed, {})[one.category] = 100 * value
     found: dict[str, float] = {}
-    for (variation, text), by_seed in table.items():
-        complete = {s: mean(v.values()) for s, v in by_seed.items() if len(v) == len(categories)}
-        words = "; ".join(part for part in (variation, text) if part)
-        if not complete:
+    quantities = _quantities(cell.metric)
+    for (variation, version, name), group in _groups(here, quantities, categories).items():
+        words = "; ".join(part for part in (variation, quantities[name]) if part)
+        # Versions that read the same are told apart by what their keys share.
+        twins = _twins(here, variation)
+        mark = f" (version {version[:8]})" if len(twins) > 1 else ""
+        doubled = any(len(values) > 1 for values in group.values())
+        if doubled:
+            # Nothing says which of two results of one place belongs to which of another.
+            if len(categories) == 1:
+                found |= {
+                    f"{words or 'the same settings'}{mark}, seed {seed} alone ({key[:12]})": value
+                    for (seed, _), values in group.items()
+                    for key, value in values
+                }
             continue
-        if words:
-            found[f"{words}, mean of {len(complete)} seeds"] = mean(complete.values())
-        if len(complete) > 1:
-            best = max(complete, key=lambda seed: complete[seed])
-            own = words or "the same settings"
-            found[f"{own}, the best seed alone ({best})"] = complete[best]
+        found |= _complete(group, words, mark, len(categories))
+    return found
+
+
+Results = Mapping[tuple[int, str], list[tuple[str, float]]]
+
+
+def _groups(
+    here: Iterable[Alternative], quantities: Iterable[str], categories: tuple[str, ...]
+) -> dict[tuple[str, str, str], Results]:
+    """Return variation, version and quantity → seed and category → keys and values in percent."""
+    table: dict[tuple[str, str, str], dict[tuple[int, str], list[tuple[str, float]]]] = {}
+    for one in here:
+        if one.category not in categories:
+            continue
+        for name in quantities:
+            value = one.values.get(name)
+            if value is not None:
+                group = table.setdefault((one.variation, one.version, name), {})
+                place = (one.seed, one.category)
+                group.setdefault(place, []).append((one.key, 100 * value))
+    return dict(table)
+
+
+def _twins(here: Iterable[Alternative], variation: str) -> set[str]:
+    return {one.version for one in here if one.variation == variation}
+
+
+def _complete(group: Results, words: str, mark: str, categories: int) -> dict[str, float]:
+    """Return the mean over seeds that have all categories, and the best of them."""
+    by_seed: dict[int, list[float]] = {}
+    for (seed, _), ((_, value),) in group.items():
+        by_seed.setdefault(seed, []).append(value)
+    complete = {seed: mean(v) for seed, v in by_seed.items() if len(v) == categories}
+    found: dict[str, float] = {}
+    if complete and (words or mark):
+        text = f"{words or 'the same settings'}{mark}"
+        found[f"{text}, mean of {len(complete)} seeds"] = mean(complete.values())
+    if len(complete) > 1:
+        best = max(complete, key=lambda seed: complete[seed])
+        own = words or "the same settings"
+        found[f"{own}{mark}, the best seed alone ({best})"] = complete[best]
     return found
 
 

@@ -168,11 +168,12 @@ class Check:
     def exit_code(self, *, strict: bool = False) -> int:
         """Return 0 as expected, 1 not reproduced, 3 incomplete or inconclusive.
 
-        Without ``strict`` only a worse number is no success. With it a better one is 1 as well,
-        as it is no reproduction either, and every cell without a decision is 3.
+        A worse number is 1, and so is a failed cell: it was asked for and broke. What was not run,
+        is not comparable or inconclusive is a success without ``strict``. With it a better number
+        is 1 as well, as it is no reproduction either, and every cell without a decision is 3.
         """
         counts = self.counts
-        if counts[Verdict.WORSE] or (strict and counts[Verdict.BETTER]):
+        if counts[Verdict.WORSE] or counts[Verdict.FAILED] or (strict and counts[Verdict.BETTER]):
             return 1
         undecided = not self.cells or any(c.verdict not in DECIDED for c in self.cells)
         return 3 if strict and undecided else 0
