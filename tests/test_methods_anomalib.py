@@ -129,3 +129,11 @@ def test_attributes(one_thread):
     own = "adrepro.methods.anomalib_adapter."
     needed = {f"{own}{name}" for name in ("method", "settings", "training", "weights", "described")}
     assert needed <= set(method_sources(cls))
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_texture_folders_are_known_by_content():
+    """The arguments that name a folder of pictures are the settings whose content counts."""
+    expected = {"Glass": ("anomaly_source_path",), "Draem": ("dtd_dir",), "Padim": ()}
+    found = {name: method_class(f"anomalib:{name}").content_settings for name in expected}
+    assert found == expected

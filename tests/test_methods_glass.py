@@ -277,16 +277,6 @@ def test_saha_variant_is_what_the_report_says():
     assert chosen.local_branch
 
 
-@pytest.mark.parametrize("preset", ["quick", "demo"])
-def test_presets_reduce_the_saha_variant_as_much(preset):
-    """Under a preset the variant trains as long and on the same images as the method itself."""
-    own, variant = (make_settings(Glass, preset, variant=name)[0] for name in ("", "saha"))
-    assert (variant.epochs, variant.image_limit) == (own.epochs, own.image_limit)
-    assert variant.epochs < 100
-    assert variant.hypothesis == "manifold"
-    assert preset_image_size(Glass, preset, "saha") == preset_image_size(Glass, preset)
-
-
 @pytest.mark.parametrize(
     "change",
     [

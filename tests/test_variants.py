@@ -11,7 +11,7 @@ from adrepro.harness.frames import store_frame
 from adrepro.harness.grid import Grid, plan_methods
 from adrepro.harness.store import Store
 from adrepro.methods.registry import method_class, method_info, split_variant
-from adrepro.methods.settings import make_settings
+from adrepro.methods.settings import make_settings, preset_image_size
 from toys import Variants
 
 NAME = "toys:Variants"
@@ -87,6 +87,17 @@ def test_reductions_of_a_variant_are_departures():
     assert changed_settings(plan) == ["power 5 instead of 9"]
     assert shown_info(plan).paper_image_size == 64
     assert shown_info(planned(REDUCED)[REDUCED]).paper_image_size == 32
+
+
+@pytest.mark.parametrize("preset", ["quick", "demo"])
+def test_presets_reduce_glass_of_the_study_as_much(preset):
+    """Under a preset glass@saha trains as long and on the same images as GLASS itself."""
+    glass = method_class("glass")
+    own, variant = (make_settings(glass, preset, variant=name)[0] for name in ("", "saha"))
+    assert (variant.epochs, variant.image_limit) == (own.epochs, own.image_limit)
+    assert variant.epochs < 100
+    assert variant.hypothesis == "manifold"
+    assert preset_image_size(glass, preset, "saha") == preset_image_size(glass, preset)
 
 
 def test_a_variant_cannot_reduce_for_a_preset_that_its_method_lacks():
