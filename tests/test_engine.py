@@ -289,7 +289,7 @@ def test_cells_of_one_label_are_told_apart(world):
     assert world.reproduce("explain", "bottle/noise0/seed0", "--store", world.store) == 2
     assert "2 cells match" in world.stderr
     assert "(fixed-test, 32 px, eval/2, code" in world.stderr
-    assert "(added, 32 px, code" in world.stderr
+    assert "(added, 32 px, eval/2, code" in world.stderr
 
 
 def test_why_says_that_it_needs_a_plan(world):
