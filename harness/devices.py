@@ -40,7 +40,7 @@ def resolve_device(text: str) -> str:
         return "cuda:0" if torch.cuda.is_available() else "cpu"
     name, _, index = text.partition(":")
     if name != "cuda":
-        raise UsageError(f"unknown device '{text}': expected cpu, cuda, cuda:N or auto")
+        raise UsageError(f"--device {text}: unknown device; expected cpu, cuda, cuda:N or auto")
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if not (index or "0").isdigit() or int(index or 0) >= count:
         have = f"cuda:0 to cuda:{count - 1}" if count else "no CUDA device"

@@ -218,4 +218,4 @@ def test_unknown_device_is_not_a_missing_one(world):
     """A word that is no device gets the list of devices."""
     arguments = ("run", "-m", "patchcore", "-d", "mvtec_ad", "--device", "gpu", "--dry-run")
     assert world.reproduce(*arguments) == 2
-    assert "unknown device 'gpu': expected cpu, cuda, cuda:N or auto" in world.stderr
+    assert "--device gpu: unknown device; expected cpu, cuda, cuda:N or auto" in world.stderr
