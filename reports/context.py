@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..tables.assemble import PAPER_PRESET
 from ..tables.model import MethodInfo
+from .evidence import EvidenceSource
 
 __all__ = ["MethodInfo", "ReportContext"]
 
@@ -31,6 +32,8 @@ class ReportContext:
         Command line that made the results.
     version
         Version of adrepro.
+    evidence
+        Gives what is stored about a cell, image by image, by its key; None where there is no store.
     """
 
     methods: tuple[MethodInfo, ...] = ()
@@ -39,6 +42,7 @@ class ReportContext:
     preset: str = PAPER_PRESET
     command: str = ""
     version: str = ""
+    evidence: EvidenceSource | None = None
 
     def without_home(self) -> ReportContext:
         """Return the context with the home folder written as ``~``, so that reports can travel."""

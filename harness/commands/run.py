@@ -180,6 +180,7 @@ def show_plan(grid: Grid, options: Options) -> None:
 def execute(target: Target | None, grid: Grid, options: Options) -> int:
     """Plan, run what is missing, write the report, print the table; return the exit code."""
     from ..devices import default_jobs, resolve_device, stack_limit
+    from ..engines.base import EngineOptions, load_engine
     from ..missing import run_missing
     from ..progress import RunProgress, duration
     from .show import report_context
@@ -196,7 +197,12 @@ def execute(target: Target | None, grid: Grid, options: Options) -> int:
         notes.print(f"note: {warning}", markup=False, highlight=False, soft_wrap=True)
     store.sweep()
     pending = made.pending(store, with_maps=options.keep_maps)
-    jobs = options.jobs or default_jobs(device)
+    how = EngineOptions(
+        cache=store.features.absolute(),
+        jobs=options.jobs or default_jobs(device),
+        devices=(device,),
+        stack=stack_limit(options.stack, device),
+    )
     tunings = made.pending_tunings(store, pending, device)
     started = time.monotonic()
     with RunProgress(
@@ -210,14 +216,13 @@ def execute(target: Target | None, grid: Grid, options: Options) -> int:
             pending,
             tunings,
             store,
-            device=device,
-            jobs=jobs,
+            engine=load_engine("local"),
+            options=how,
             keep_maps=options.keep_maps,
-            stack=stack_limit(options.stack, device),
             listen=progress,
         )
     frame = made.frame(store)
-    context = report_context(made, options, device)
+    context = report_context(made, options, device, store)
     console = Console(quiet=options.quiet)
     written = []
     for own, rows in tables_of(target, frame, made):

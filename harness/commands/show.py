@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ...datasets.noise import Feasibility
     from ...reports.context import ReportContext
     from ...tables.model import MethodInfo
+    from ..store import Store
     from .options import Options
 
 
@@ -58,10 +59,11 @@ def _tested(rows: tuple[Feasibility, ...]) -> str:
     return f"{good}+{span}"
 
 
-def report_context(plan: Plan, options: Options, device: str) -> ReportContext:
+def report_context(plan: Plan, options: Options, device: str, store: Store) -> ReportContext:
     """Return what a report says beside the numbers: methods, environment, how it was made."""
     from ...reports.context import ReportContext
     from ..env import capture, package_version
+    from ..evidence import evidence_source, files_of_plan
 
     found = capture(device)
     environment = {
@@ -74,6 +76,7 @@ def report_context(plan: Plan, options: Options, device: str) -> ReportContext:
         preset=options.preset,
         command=shlex.join(["reproduce", *sys.argv[1:]]),
         version=package_version("adrepro"),
+        evidence=evidence_source(store, files_of_plan(plan.cells)),
     )
 
 
