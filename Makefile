@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 DEMO := demo
 
-.PHONY: help demo test test-slow lint bench clean
+.PHONY: help demo test test-slow lint bench docs clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -39,6 +39,9 @@ lint: $(VENV)/tested  ## ruff and pyright
 bench: $(VENV)/tested  ## Benchmarks: ratios measured in one run
 	$(BIN)/python tests/benchmarks/bench_metrics.py
 	$(BIN)/python tests/benchmarks/bench_flows.py --preset demo
+
+docs: $(VENV)/tested  ## The documentation site, into build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 
 clean:  ## Remove what make made
 	rm -rf $(VENV) $(DEMO) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -45,7 +45,7 @@ _workers = click.option("--workers", type=click.IntRange(1, 64), help="Threads; 
 _name = click.argument("name", metavar="NAME[=PATH]")
 
 
-@click.group()
+@click.group(name="data")
 def command() -> None:
     """List, fetch, scan and verify datasets."""
 
