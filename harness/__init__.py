@@ -1,7 +1,7 @@
 """Plan cells, run them, keep their results.
 
 How data walks through this room: a `grid.Grid` (names and numbers) becomes a `plan.Plan` (cells
-with images and keys), an `engine` runs the cells without a result through `run.run_cell`, and the
+with images and keys), an engine of `engines` runs the cells without a result through `run.run_cell`, and the
 `store.Store` keeps what came out; `frames` reads it back as one tidy pandas frame.
 
 Glossary

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from .engine import Event, run_tasks, run_tunings
+from .engines.base import EngineOptions, Event, RunTasks
 from .planned import PlannedCell
 from .store import Store
 from .tuned import read_tuned
@@ -17,10 +17,9 @@ def run_missing(
     tunings: Sequence[TuningTask],
     store: Store,
     *,
-    device: str,
-    jobs: int,
+    engine: RunTasks,
+    options: EngineOptions,
     keep_maps: bool,
-    stack: int,
     listen: Callable[[Event], None],
 ) -> None:
     """Run tunings, then the cells but for those whose tuning failed: they failed with it.
@@ -31,14 +30,12 @@ def run_missing(
         What `Plan.pending` and `Plan.pending_tunings` say.
     store
         Where results go.
-    device
-        Torch device string.
-    jobs
-        Processes side by side.
+    engine
+        What runs them, see `engines.base.load_engine`.
+    options
+        How the engine is to run them.
     keep_maps
         Keep the anomaly maps.
-    stack
-        How many cells may be fitted together, see `devices.stack_limit`.
     listen
         Called for every event.
 
@@ -47,13 +44,13 @@ def run_missing(
     StoreError
         The store can no longer be written.
     """
-    cache = store.features.absolute()
-    tunings = [replace(task, exclusive=jobs == 1) for task in tunings]
-    run_tunings(tunings, jobs=jobs, cache=cache, listen=listen)
+    device = options.devices[0]
+    alone = options.exclusive(device)
+    engine([replace(task, exclusive=alone) for task in tunings], options, listen)
     lost = {task.planned.key for task in tunings if read_tuned(store, task.planned.key) is None}
     tasks = [
-        cell.task(store.root, device, keep_maps=keep_maps, exclusive=jobs == 1)
+        cell.task(store.root, device, keep_maps=keep_maps, exclusive=alone)
         for cell in cells
         if cell.identity.hashes.get("tuning") not in lost
     ]
-    run_tasks(tasks, jobs=jobs, cache=cache, listen=listen, stack=stack)
+    engine(tasks, options, listen)

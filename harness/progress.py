@@ -17,7 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from .engine import Event
+from .engines.base import Event
 from .tuning import TuningTask
 
 PLAIN_EVERY_S = 10.0

@@ -22,38 +22,14 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from ..datasets.errors import AdreproError, StoreError
-from .grouping import group_tasks
-from .processes import kill_group, process_context, stop_all
-from .store import Failure, Store
-from .task import Task
-from .tuning import TuningTask
-from .worker import work
-
-Job = Task | TuningTask
-
-
-class Terminated(AdreproError):  # noqa: N818 - it is a request, not an error
-    """The run was asked to stop by SIGTERM."""
-
-    exit_code = 143
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """What a listener hears.
-
-    Attributes
-    ----------
-    kind
-        ``start``, ``progress``, ``done``, ``failed``; ``stack`` and ``stacked`` before and after
-        cells are fitted together, of the first of them; ``note`` for what a person should know.
-    """
-
-    kind: str
-    task: Job
-    fraction: float = 0.0
-    text: str = ""
+from ...datasets.errors import StoreError
+from ..grouping import group_tasks
+from ..processes import kill_group, process_context, stop_all
+from ..store import Failure, Store
+from ..task import Task
+from ..tuning import TuningTask
+from ..worker import work
+from .base import EngineOptions, Event, Job, Terminated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,45 +53,16 @@ class Worker:
 
 
 def run_tasks(
-    tasks: Sequence[Task],
-    *,
-    jobs: int,
-    cache: Path,
-    listen: Callable[[Event], None],
-    stack: int = 1,
+    tasks: Sequence[Job], options: EngineOptions, listen: Callable[[Event], None]
 ) -> None:
-    """Run tasks in worker processes until all are done or failed.
-
-    Parameters
-    ----------
-    tasks
-        Cells to run, all of one store.
-    jobs
-        Processes side by side, one thread each.
-    cache
-        Folder of the frozen-feature cache.
-    listen
-        Called in this process for every event.
-    stack
-        How many cells may be fitted together, see `devices.stack_limit`.
-
-    Raises
-    ------
-    StoreError
-        The store can no longer be written.
-    KeyboardInterrupt, Terminated
-        Asked to stop; workers are ended, finished cells are kept.
-    """
+    """Run tasks in worker processes until all are done or failed; see `base.RunTasks`."""
+    cells = [task for task in tasks if isinstance(task, Task)]
+    tunings = [task for task in tasks if isinstance(task, TuningTask)]
     # The cheapest schedule that keeps the processes evenly busy: long groups first.
-    groups = sorted(group_tasks(tasks, jobs, stack), key=len, reverse=True)
-    _run([Batch(tasks=group, stack=stack) for group in groups], jobs, cache, listen)
-
-
-def run_tunings(
-    tasks: Sequence[TuningTask], *, jobs: int, cache: Path, listen: Callable[[Event], None]
-) -> None:
-    """Run tunings in worker processes, each in one of its own; otherwise like `run_tasks`."""
-    _run([Batch(tasks=[task]) for task in tasks], jobs, cache, listen)
+    groups = sorted(group_tasks(cells, options.jobs, options.stack), key=len, reverse=True)
+    batches = [Batch(tasks=[task]) for task in tunings]
+    batches += [Batch(tasks=group, stack=options.stack) for group in groups]
+    _run(batches, options.jobs, options.cache, listen)
 
 
 def _run(batches: Sequence[Batch], jobs: int, cache: Path, listen: Callable[[Event], None]) -> None:
