@@ -1,4 +1,4 @@
-"""The documentation site: builds without a warning, asks no other server, says what the code says."""
+"""The documentation site: builds without a warning, asks no other server, follows the code."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 
 def on_page_content(html: str, **_: Any) -> str:
-    """Leave cells empty where an option has no default; newer versions of click have a word for it."""
+    """Leave cells empty where an option has no default; newer click has a word for it."""
     return html.replace("<code>Sentinel.UNSET</code>", "")
 
 
