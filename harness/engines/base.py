@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -57,6 +57,10 @@ class EngineOptions:
         How often a cell that ran out of memory is tried again, with half the batch each time.
     request
         Key of the request in the store (see `requests`), for engines in `PULLING`; else empty.
+    alone
+        Whether no other run shares the devices, as far as whoever gave them knows.
+    settings
+        What ``--engine-option KEY=VALUE`` gave; each engine knows its own keys.
     """
 
     cache: Path
@@ -68,6 +72,8 @@ class EngineOptions:
     max_failures: int | None = None
     retries: int = 1
     request: str = ""
+    alone: bool = True
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def slots(self) -> tuple[str, ...]:
@@ -76,7 +82,8 @@ class EngineOptions:
 
     def exclusive(self, device: str) -> bool:
         """Say whether a process has its device for itself, so that its timings mean something."""
-        return self.jobs == 1 if device == "cpu" else self.slots.count(device) == 1
+        own = self.jobs == 1 if device == "cpu" else self.slots.count(device) == 1
+        return own and self.alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
