@@ -72,3 +72,33 @@ def test_hooks_stay_out_of_the_site(site: Path) -> None:
     """What builds the site is not part of it."""
     assert not list(site.rglob("*.py"))
     assert not list(site.rglob("reproduce.yml"))
+
+
+def test_every_command_on_the_pages_is_understood() -> None:
+    """Each `$ reproduce …` line of a page names a command, and options that the command has."""
+    import shlex
+
+    from adrepro.harness.cli import cli
+
+    pages = (REPOSITORY / "docs").glob("*.md")
+    lines = [
+        line.removeprefix("$ reproduce ")
+        for page in pages
+        for line in page.read_text(encoding="utf-8").splitlines()
+        if line.startswith("$ reproduce ")
+    ]
+    assert len(lines) > 10
+    for line in lines:
+        arguments = shlex.split(line, comments=True)
+        context = cli.make_context("reproduce", list(arguments))
+        command = cli
+        while arguments:
+            name = arguments.pop(0)
+            found = command.get_command(context, name) if hasattr(command, "get_command") else None
+            if found is None:
+                arguments.insert(0, name)
+                break
+            command = found
+        known = {option for parameter in command.params for option in parameter.opts}
+        given = {word for word in arguments if word.startswith("-")}
+        assert given <= known, (line, given - known)
