@@ -22,7 +22,7 @@ from adrepro.methods.simplenet.network import (
     build_discriminator,
     grid_outputs,
 )
-from adrepro.methods.simplenet.patches import OTHER_DEVIATION, learn_moments
+from adrepro.methods.simplenet.patches import Moments, learn_moments, noise_deviation
 from adrepro.methods.simplenet.train import TrainingPlan, batches, pick, train, truncated_l1
 
 
@@ -122,23 +122,40 @@ def test_batches_and_positions():
     assert pick(5, 20, generator(), torch.device("cpu")).tolist() == list(range(5))
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [("wide_resnet50_2", None), ("efficientnet_lite0", OTHER_DEVIATION)],
-)
-def test_features_of_other_networks_are_standardised(name, expected):
-    """The paper's backbone is left as it is; the deviation of others is set, constants stay 0."""
-    context = make_context(FeatureProvider(parse_backbone(name)))
+def test_the_papers_features_are_left_as_they_are():
+    """WideResNet-50-2 is not standardised; a deviation that is asked for is set all the same."""
+    context = make_context(FeatureProvider(parse_backbone("wide_resnet50_2")))
     features = torch.randn(3, 4, 4, 5, generator=generator()) * torch.arange(5) + 7
     moved = learn_moments(features, None, context).apply(features.clone())
-    if expected is None:
-        torch.testing.assert_close(moved, features)
-        return
-    flat = moved.flatten(0, 2)
-    torch.testing.assert_close(flat.mean(0), torch.zeros(5), atol=1e-5, rtol=0)
-    torch.testing.assert_close(flat.std(0), expected * torch.tensor([0.0, 1, 1, 1, 1]))
+    torch.testing.assert_close(moved, features)
     chosen = learn_moments(features, 2.0, context).apply(features.clone())
     assert float(chosen.flatten(0, 2).std(0)[1]) == pytest.approx(2.0)
+
+
+def test_noise_on_other_networks_is_as_long_as_to_the_nearest_foreign_patch():
+    """After standardising, σ√D is the mean distance to the nearest patch of another image."""
+    context = make_context(FeatureProvider(parse_backbone("efficientnet_lite0")))
+    features = torch.randn(4, 5, 6, 7, generator=generator()) * torch.arange(7) + 9
+    moved = learn_moments(features, None, context).apply(features.clone())
+    torch.testing.assert_close(moved.mean((0, 1, 2)), torch.zeros(7), atol=1e-5, rtol=0)
+    spread = moved.flatten(0, 2).std(0)
+    assert float(spread[0]) == pytest.approx(0.0, abs=1e-6)  # a constant stays where it is
+    torch.testing.assert_close(spread[1:], spread[1].expand(6))
+    patches = moved.reshape(4, 30, 7).double().numpy()
+    nearest = [
+        min(np.linalg.norm(one - two) for j in range(4) if j != i for two in patches[j])
+        for i in range(4)
+        for one in patches[i]
+    ]
+    assert np.mean(nearest) == pytest.approx(0.015 * 7**0.5, rel=1e-4)
+
+
+def test_deviation_of_one_image_looks_at_its_other_patches():
+    """One image: the nearest other patch counts, so two pairs of patches at distance 3 give it."""
+    row = torch.tensor([0.0, 3.0, 100.0, 103.0])
+    features = torch.stack([row, torch.zeros(4)], dim=1)[None]
+    found = noise_deviation(features, Moments(torch.zeros(2), torch.ones(2)), generator())
+    assert found == pytest.approx(0.015 * 2**0.5 / 3)
 
 
 def test_scores_are_the_largest_of_the_map(tmp_path):

@@ -17,7 +17,8 @@ class GlassSettings:
     strides, patch, layer_dim, dim, hidden
         As in SimpleNet (8 and 16, 3, 1536, 1536, 1024).
     deviation
-        As in SimpleNet: None standardises the features of every network but WideResNet-50-2.
+        As in SimpleNet: None standardises the features of every network but WideResNet-50-2, by a
+        rule on the training features.
     adaptor_bias
         Whether the adaptor has a bias (code: yes).
     epochs, batch_images

@@ -32,9 +32,10 @@ class SimpleNetSettings:
     layer_dim, dim
         Length that each layer's neighbourhood is pooled to, and of the combined feature (1536).
     deviation
-        Bring each feature to mean 0 and this deviation over the training patches. None does so for
-        every network but WideResNet-50-2 (0.03), whose features the official code takes as they
-        are: the noise has one size, so features need one too.
+        Bring each feature to mean 0 and this deviation over the training patches. None leaves
+        those of WideResNet-50-2 as they are, like the official code, and gives those of every
+        other network the deviation at which the noise is as long as training patches lie, on
+        average, from the nearest patch of another training image.
     adaptor_bias
         Whether the adaptor has a bias (code: yes; paper: no).
     hidden
@@ -145,8 +146,9 @@ class SimpleNet(Method):
         "the best test image AUROC.",
         "The whole image is squashed to 288 pixels; the official code resizes its shorter side to "
         "329 and crops the central 288, which cuts off defects near the border.",
-        "With another backbone than WideResNet-50-2 features are standardised to a deviation that "
-        "was chosen on the test set of MVTec AD's bottle.",
+        "With another backbone than WideResNet-50-2 features are standardised, to the deviation "
+        "at which the noise is as long as training patches lie from the nearest patch of another "
+        "training image; a rule of our own, which no test image had a part in.",
     )
     Settings = SimpleNetSettings
     settings: SimpleNetSettings
@@ -189,8 +191,9 @@ class SimpleNet(Method):
         from .network import grid_outputs
 
         grids = []
-        for start in range(0, len(images), CHUNK):
-            part = images.subset(range(start, min(start + CHUNK, len(images))))
+        chunk = context.batch(CHUNK)
+        for start in range(0, len(images), chunk):
+            part = images.subset(range(start, min(start + chunk, len(images))))
             features = self._moments.apply(self._embedding().of_images(part, context))
             grids.append(-grid_outputs(self._net, features).cpu())
             context.progress(start / len(images), "patches")

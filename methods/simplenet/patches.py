@@ -12,9 +12,8 @@ from ..patchcore.patches import patch_features
 
 CHUNK = 16  # images embedded at once; bounds memory, changes no value
 PAPER_NETWORK = "wide_resnet50_2"
-# The noise has one size, σ = 0.015, so features need one too. Of deviations from 0.015 to 0.3,
-# tried with the packaged EfficientNet-Lite0 on MVTec AD's bottle, where SimpleNet found most.
-OTHER_DEVIATION = 0.03
+PAPER_NOISE = 0.015  # σ of SimpleNet and GLASS, on that network's features
+QUERIES = 256  # patches whose nearest neighbour is looked up
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +47,9 @@ class Embedding:
     ) -> torch.Tensor:
         """Return ``float32 [N, H, W, D]`` on the cell's device, from the cached feature maps."""
         whole: torch.Tensor | None = None
-        for start in range(0, len(images), CHUNK):
-            part = images.subset(range(start, min(start + CHUNK, len(images))))
+        chunk = context.batch(CHUNK)
+        for start in range(0, len(images), chunk):
+            part = images.subset(range(start, min(start + chunk, len(images))))
             maps = context.features.maps(part, self.strides)
             block = self.combine(
                 {s: torch.from_numpy(m).to(context.device) for s, m in maps.items()}
@@ -83,13 +83,51 @@ def learn_moments(features: torch.Tensor, deviation: float | None, context: Cont
         Training features, ``float32 [N, H, W, D]``.
     deviation
         The deviation over all positions of all images. None leaves the features of
-        `PAPER_NETWORK` as they are, and brings those of other networks to `OTHER_DEVIATION`.
+        `PAPER_NETWORK` as they are, and brings those of other networks to `noise_deviation`.
     context
-        Names the network.
+        Names the network, and seeds the draw of patches.
     """
     flat = features.flatten(0, -2)
     if deviation is None and context.features.spec.architecture == PAPER_NETWORK:
         return Moments(torch.zeros_like(flat[0]), torch.ones_like(flat[0]))
     # A feature that never varies stays at zero instead of blowing up.
-    spread = flat.std(dim=0).clamp(min=1e-6)
-    return Moments(flat.mean(dim=0), spread / (OTHER_DEVIATION if deviation is None else deviation))
+    mean, spread = flat.mean(dim=0), flat.std(dim=0).clamp(min=1e-6)
+    if deviation is None:
+        generator = torch.Generator().manual_seed(context.seed("deviation"))
+        deviation = noise_deviation(features.flatten(1, 2), Moments(mean, spread), generator)
+    return Moments(mean, spread / deviation)
+
+
+def noise_deviation(features: torch.Tensor, moments: Moments, generator: torch.Generator) -> float:
+    """Return the deviation at which noise leads as far as the nearest patch of another image.
+
+    The noise of SimpleNet and GLASS has one size, so features need one too. Noise of deviation σ
+    on each of D features is a step of length σ√D. It should lead out of what is nominal but not
+    far: as far as a training patch lies on average from the nearest patch of any other training
+    image. Ours, not the papers'; it looks at training images only.
+
+    Parameters
+    ----------
+    features
+        Training features, ``float32 [N, P, D]``: images × positions × length.
+    moments
+        What brings each feature to mean 0 and deviation 1.
+    generator
+        A CPU generator, for the `QUERIES` patches that are looked at.
+    """
+    images, positions, dim = features.shape
+    drawn = torch.randperm(images * positions, generator=generator)[:QUERIES].to(features.device)
+    queries = moments.apply(features.flatten(0, 1)[drawn])
+    nearest = torch.full_like(queries[:, 0], torch.inf)  # squared, less the query's own square
+    for image in range(images):
+        others = moments.apply(features[image].clone())
+        squares = torch.addmm(others.square().sum(dim=1), queries, others.T, alpha=-2)
+        own = drawn // positions == image
+        if images > 1:
+            squares[own] = torch.inf
+        else:  # no other image: the nearest of the other patches
+            squares[own, drawn[own] % positions] = torch.inf
+        nearest = torch.minimum(nearest, squares.amin(dim=1))
+    distances = (nearest + queries.square().sum(dim=1)).clamp(min=0).sqrt()
+    typical = float(distances.mean().clamp(min=1e-6)) / dim**0.5  # per feature, in its deviations
+    return PAPER_NOISE / typical
