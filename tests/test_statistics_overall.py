@@ -8,7 +8,7 @@ from scipy import stats
 from table_frames import make_frame
 
 from adrepro.reports.context import ReportContext
-from adrepro.reports.figures import _band
+from adrepro.reports.figures.noise import band
 from adrepro.reports.html import render_html
 from adrepro.reports.statistics import interval_text
 from adrepro.reports.statistics_section import section
@@ -124,9 +124,9 @@ def test_the_band_is_the_interval(frame):
         (block, *_) = build_model(TABLE1, part).blocks
         entry = block.rows[0].cells[0].entries[0]
         found = entry.outcome.estimate
-        band = _band(entry)
+        shaded = band(entry)
         if bounded:
             half = stats.t.ppf(0.975, found.n - 1) * found.sd / np.sqrt(found.n)
-            assert band == pytest.approx((100 * (found.mean - half), 100 * (found.mean + half)))
+            assert shaded == pytest.approx((100 * (found.mean - half), 100 * (found.mean + half)))
         else:
-            assert np.isnan(band).all()
+            assert np.isnan(shaded).all()
