@@ -8,7 +8,7 @@ from itertools import groupby
 
 from ..tables.formatting import Mark, signed
 from ..tables.layout import Line
-from ..tables.model import Block, Cell, Entry, MethodRuns, TableModel
+from ..tables.model import Block, BlockRow, Cell, Entry, MethodRuns, TableModel
 from ..tables.outcome import EXTRAPOLATED, Estimate, Outcome
 from ..tables.pattern import MetricRef, parse_pattern
 from ..tables.printed import SIC, ReportedCell
@@ -65,15 +65,17 @@ def differences(cell: Cell, show: Shown) -> str:
     A place without a reported number bears that mark. One whose achieved set is incomplete shows
     its mark, how many seeds there are (``"2 of 3"``) or the sign of an extrapolated number.
     """
-    texts = {}
-    for entry in cell.entries:
-        if entry.reported is None:
-            texts[entry.metric] = Mark.NOT_REPORTED.symbol
-        else:
-            texts[entry.metric] = difference(entry) or _undecided(entry.outcome)
+    texts = {entry.metric: difference_text(entry) for entry in cell.entries}
     if all(entry.reported is None for entry in cell.entries):
         return show(Mark.NOT_REPORTED.symbol, False)
     return _fill(cell, lambda metric: show(texts[metric], False), show)
+
+
+def difference_text(entry: Entry) -> str:
+    """Return achieved minus reported, or what stands in its place."""
+    if entry.reported is None:
+        return Mark.NOT_REPORTED.symbol
+    return difference(entry) or _undecided(entry.outcome)
 
 
 def _undecided(outcome: Outcome) -> str:
@@ -113,12 +115,7 @@ class Apart:
 
 def differences_apart(model: TableModel, block: Block, show: Shown) -> Apart:
     """Lay out the rows with a reported number; of a joint table also only such columns."""
-    rows = [row for row in block.rows if any(_has_reported(cell) for cell in row.cells)]
-    kept = [
-        index
-        for index in range(len(model.columns))
-        if block.method is not None or any(_has_reported(row.cells[index]) for row in rows)
-    ]
+    rows, kept = compared_lines(block)
     return Apart(
         tuple(model.columns[index] for index in kept),
         tuple(
@@ -130,6 +127,18 @@ def differences_apart(model: TableModel, block: Block, show: Shown) -> Apart:
             for row in rows
         ),
     )
+
+
+def compared_lines(block: Block) -> tuple[list[BlockRow], list[int]]:
+    """Return the rows with a reported number, and the columns: of a joint table only such."""
+    rows = [row for row in block.rows if any(_has_reported(cell) for cell in row.cells)]
+    columns = range(len(rows[0].cells)) if rows else ()
+    kept = [
+        index
+        for index in columns
+        if block.method is not None or any(_has_reported(row.cells[index]) for row in rows)
+    ]
+    return rows, kept
 
 
 def _has_reported(cell: Cell) -> bool:

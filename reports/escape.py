@@ -44,10 +44,39 @@ _LATEX = {
     "≥": r"$\geq$",
     "≤": r"$\leq$",
     "→": r"$\rightarrow$",
-    "†": r"\dag{}",
-    "‡": r"\ddag{}",
+    "≠": r"$\neq$",
+    "≈": r"$\approx$",
+    "∞": r"$\infty$",
+    "√": r"$\surd$",
+    "−": r"$-$",
+    "°": r"$^{\circ}$",
+    "²": r"$^{2}$",
+    "³": r"$^{3}$",
+    "←": r"$\leftarrow$",
+    "†": r"$\dagger$",
+    "‡": r"$\ddagger$",
     "∅": r"$\emptyset$",
+    "“": "``{}",
+    "”": "''{}",
+    "‘": "`{}",
+    "’": "'{}",
+    "ß": r"\ss{}",
+    "µ": r"$\mu$",
 }
+# Greek letters that TeX has a command for; the others look like Latin ones.
+_GREEK = (
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau "
+    "upsilon phi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega"
+)
+_LATEX |= {
+    unicodedata.lookup(
+        f"GREEK {'CAPITAL' if name[0].isupper() else 'SMALL'} LETTER "
+        f"{'LAMDA' if name.lower() == 'lambda' else name.upper()}"
+    ): rf"$\{name}$"
+    for name in _GREEK.split()
+}
+# A longer word is allowed to break after so many characters.
+_LONG_WORD = 20
 _ACCENTS = {
     "\u0300": r"\`",
     "\u0301": r"\'",
@@ -68,8 +97,20 @@ def one_line(text: str) -> str:
 
 
 def latex(text: str) -> str:
-    """Escape for LaTeX text mode in any font encoding; exotic characters become ``[U+4E2D]``."""
-    return "".join(_latex_char(char) for char in one_line(text))
+    """Escape for LaTeX text mode in any font encoding.
+
+    Characters that TeX's own fonts lack become ``[U+4E2D]``; words that would not fit into a column
+    may break.
+    """
+    return " ".join(_latex_word(word) for word in one_line(text).split(" "))
+
+
+def _latex_word(word: str) -> str:
+    chars = [_latex_char(char) for char in word]
+    if len("".join(chars)) <= 2 * _LONG_WORD:
+        return "".join(chars)
+    pieces = ["".join(chars[i : i + _LONG_WORD]) for i in range(0, len(chars), _LONG_WORD)]
+    return r"\allowbreak{}".join(pieces)
 
 
 def _latex_char(char: str) -> str:

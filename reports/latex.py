@@ -1,99 +1,190 @@
-"""LaTeX tables in the paper's layout, on booktabs; any font encoding, any engine."""
+r"""LaTeX tables in the paper's layout, in three forms; any font encoding, any engine.
+
+`Form.ACHIEVED` is the paper's table with its own numbers and again with the achieved ones,
+`Form.SPREAD` the achieved numbers with their deviations and the reported ones in parentheses,
+`Form.DIFFERENCE` achieved minus reported. Numbers stand in siunitx columns and keep the digits of
+every other output.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from dataclasses import replace
+from enum import Enum
 
-from ..tables.layout import Line
+from ..tables.layout import Layout
 from ..tables.model import Block, TableModel
 from ..tables.outcome import EXTRAPOLATED, EXTRAPOLATED_MEANING
+from ..tables.quantities import QUANTITIES, Pooling
 from ..tables.quantities import title as quantity_title
 from . import cells, notes
 from .escape import latex
+from .latex_parts import (
+    DAGGER,
+    DOUBLE_DAGGER,
+    Table,
+    achieved_table,
+    difference_table,
+    reported_table,
+    spread_table,
+)
+from .latex_tabular import BOLD, split, tabular
 
-_HEAD = r"""% Needs \usepackage{booktabs} in the preamble; include with \input.
+PACKAGES = ("booktabs", "graphicx", "siunitx")
+_USES = "\n".join(rf"\usepackage{{{name}}}" for name in PACKAGES)
+
+_HEAD = rf"""% Put these lines into the preamble, then \input this file where the tables go:
+%   {_USES.replace(chr(10), chr(10) + "%   ")}
+% siunitx from version 3 on. Debian: texlive-latex-recommended, texlive-science.
+\DeclareRobustCommand{{{BOLD}}}{{\fontseries{{b}}\selectfont}}
 """
-
-_DAGGER = r"\textsuperscript{\dag}"
-
-_STANDALONE = r"""\documentclass[10pt]{article}
-\usepackage[a4paper,margin=18mm]{geometry}
-\usepackage{booktabs}
-\begin{document}
+_STANDALONE = rf"""\documentclass[10pt]{{article}}
+\usepackage[a4paper,margin=18mm]{{geometry}}
+{_USES}
+\begin{{document}}
 """
+# Text mode keeps bold digits bold; math mode has the better minus, and differences are never bold.
+_PLAIN = "group-digits=none,table-align-text-before=false,table-align-text-after=false"
+_NUMBERS = f"detect-weight=true,mode=text,{_PLAIN}"
+_SIGNED = f"retain-explicit-plus=true,{_PLAIN}"
 
 
-def render_latex(model: TableModel) -> str:
-    r"""Render tables for ``\input``: the paper's as reported, then the achieved ones."""
-    parts = []
-    for block in model.reported:
-        rows = [
-            (row.spec.label, row.spec.group, [cells.reported(c, _show) for c in row.cells])
-            for row in block.rows
-        ]
-        caption = f"{block.title} as reported. {model.target.caption}"
-        caption = " ".join([caption, *(f"{n}." for n in notes.table_notes(model, block))])
-        suffix = "-".join(p for p in ("reported", block.spec.id) if p)
-        suffix = "reported" if model.target.layout.block_per_method else suffix
-        parts.append(_table(model, block.columns, rows, latex(caption), suffix))
-    for block in model.blocks:
-        name = block.spec.id or "achieved"
-        parts.append(_table(model, model.columns, _rows(block), _caption(model, block), name))
-        apart = cells.differences_apart(model, block, _show)
-        if apart.rows:
-            unit = cells.difference_unit(model)
-            title = cells.block_title(model, block)
-            caption = f"{title} minus reported, in {unit}."
-            found = notes.compared_notes(model, block, model.columns)
-            caption = " ".join([caption, *(f"{n}." for n in found)])
-            parts.append(
-                _table(model, apart.columns, apart.rows, latex(caption), f"{name}-difference")
-            )
-    return _HEAD + "\n".join(parts or ["% No results.\n"])
+class Form(Enum):
+    """Which numbers a file of tables shows; the value goes into the file's name."""
+
+    ACHIEVED = ""
+    SPREAD = "_sd"
+    DIFFERENCE = "_difference"
 
 
-def render_standalone(model: TableModel) -> str:
+def render_latex(model: TableModel, form: Form = Form.ACHIEVED) -> str:
+    r"""Render tables for ``\input``.
+
+    Parameters
+    ----------
+    model
+        The table.
+    form
+        Which numbers to show. On synthetic data no form shows a reported number.
+
+    Returns
+    -------
+    str
+        LaTeX; the comment at its top names the packages that the preamble must load.
+    """
+    makers = {
+        Form.ACHIEVED: _achieved_tables,
+        Form.SPREAD: _spread_tables,
+        Form.DIFFERENCE: _difference_tables,
+    }
+    parts = list(makers[form](model))
+    return _HEAD + "\n".join(parts or [rf"\noindent {latex(_nothing(model, form))}" + "\n"])
+
+
+def render_standalone(model: TableModel, form: Form = Form.ACHIEVED) -> str:
     """Render a document that compiles as it is and shows the same tables."""
     title = model.target.title
     if model.target.paper is not None:
         title = f"{model.target.paper.title}: {title}"
-    body = render_latex(model)
+    body = render_latex(model, form)
     return f"{_STANDALONE}\\section*{{\\raggedright {latex(title)}}}\n{body}\\end{{document}}\n"
 
 
-def _rows(block: Block) -> list[tuple[str, str, list[str]]]:
-    rows = []
-    for row in block.rows:
-        texts = []
-        for cell in row.cells:
-            text = cells.achieved(cell, _show)
-            text += _DAGGER if cells.off_level(cell) else ""
-            note = cells.seeds_note(cell)
-            texts.append(f"{text}\\,{{\\tiny {latex(note)}}}" if note else text)
-        rows.append((row.spec.label, row.spec.group, texts))
-    return rows
+def _nothing(model: TableModel, form: Form) -> str:
+    if not model.blocks:
+        return "No results."
+    why = cells.SYNTHETIC_BANNER if model.synthetic else "No result here has a reported number."
+    return f"Nothing is compared. {why}" if form is Form.DIFFERENCE else why
 
 
-def _caption(model: TableModel, block: Block) -> str:
-    parts = []
-    if model.synthetic:
-        parts.append(r"\textbf{" + latex(cells.SYNTHETIC_BANNER) + "}")
-    parts.append(latex(f"{cells.block_title(model, block)}. {model.target.caption}"))
-    parts += [latex(text) for text in _made(model, block)]
-    spread = cells.largest_sd(block)
-    if spread:
-        largest = ", ".join(f"{sd} ({quantity_title(name)})" for name, sd in spread.items())
-        parts.append(latex(f"Largest standard deviation over seeds: {largest}."))
-    if any(entry.best for entry in block.entries):
-        parts.append("Bold: best method of that entry.")
+def _achieved_tables(model: TableModel) -> Iterator[str]:
+    for block in model.reported:
+        caption = f"{block.title} as reported. {model.target.caption}"
+        caption = " ".join([caption, *(f"{n}." for n in notes.table_notes(model, block))])
+        suffix = "-".join(p for p in ("reported", block.spec.id) if p)
+        suffix = "reported" if model.target.layout.block_per_method else suffix
+        yield _floats(model, reported_table(block), latex(caption), block.title, suffix)
+    for block in model.blocks:
+        said = [*_beginning(model, block), *_largest(block), *_explained(model, block)]
+        table = achieved_table(block, model.columns)
+        yield _floats(model, table, " ".join(said), _title(model, block), _name(block))
+
+
+def _spread_tables(model: TableModel) -> Iterator[str]:
+    for block in model.blocks:
+        joint = any(len(cell.place.metrics) > 1 for cell in cells.all_cells(block))
+        shown = dict.fromkeys(entry.metric for entry in block.entries)
+        for metrics in [(metric,) for metric in shown] if joint else [tuple(shown)]:
+            table = spread_table(block, model.columns, metrics)
+            only = quantity_title(metrics[0]) if joint else ""
+            layout = replace(model.target.layout, cell_header="") if joint else None
+            title = f"{_title(model, block)}{f': {only}' if only else ''}"
+            said = [*_beginning(model, block, only), *_read(block, metrics)]
+            caption = " ".join([*said, *_explained(model, block)])
+            suffix = "-".join([_name(block), "sd", *(metrics if joint else ())])
+            yield _floats(model, table, caption, title, suffix, layout=layout)
+
+
+def _difference_tables(model: TableModel) -> Iterator[str]:
+    for block in model.blocks:
+        table = difference_table(block, model.columns)
+        if not table.rows:
+            continue
+        title = f"{_title(model, block)} minus reported"
+        caption = [f"{title}, in {cells.difference_unit(model)}."]
+        caption += [f"{text}." for text in notes.compared_notes(model, block, model.columns)]
+        caption += [text for text, _ in cells.comparison_sentences(model, block)]
+        # A difference of an extrapolated number is not taken: its sign stands instead.
+        signs = (part.after for row in table.rows for field in row.fields for part in field)
+        if latex(EXTRAPOLATED) in signs:
+            caption.append(f"{EXTRAPOLATED} {EXTRAPOLATED_MEANING}.")
+        suffix = f"{_name(block)}-difference"
+        yield _floats(model, table, latex(" ".join(caption)), title, suffix, signed=True)
+
+
+def _name(block: Block) -> str:
+    return block.spec.id or "achieved"
+
+
+def _title(model: TableModel, block: Block) -> str:
+    return cells.block_title(model, block)
+
+
+def _beginning(model: TableModel, block: Block, only: str = "") -> list[str]:
+    parts = [r"\textbf{" + latex(cells.SYNTHETIC_BANNER) + "}"] if model.synthetic else []
+    title = f"{_title(model, block)}{f': {only}' if only else ''}"
+    return [*parts, latex(f"{title}. {model.target.caption}"), *map(latex, _made(model, block))]
+
+
+def _largest(block: Block) -> list[str]:
+    found = cells.largest_sd(block).items()
+    largest = ", ".join(f"{sd} ({quantity_title(name)})" for name, sd in found)
+    return [latex(f"Largest standard deviation over seeds: {largest}.")] if found else []
+
+
+def _read(block: Block, metrics: tuple[str, ...]) -> list[str]:
+    """Say how to read a table with deviations."""
+    shown = [entry for entry in block.entries if entry.metric in metrics]
+    found = [entry.outcome.estimate for entry in shown if entry.outcome.estimate is not None]
+    said = []
+    if any(estimate.sd is not None for estimate in found):
+        said.append(r"Mean $\pm$ sample standard deviation over seeds.")
+    elif any(QUANTITIES[name].pooling is Pooling.MEAN for name in metrics) and found:
+        said.append("One seed: no standard deviation.")
+    if any(entry.reported is not None for entry in shown):
+        said.append("In parentheses: as reported.")
+    return said
+
+
+def _explained(model: TableModel, block: Block) -> list[str]:
+    """Explain the signs of a table, and say how it stands to the paper's."""
+    parts = ["Bold: best method of that entry."] if any(e.best for e in block.entries) else []
     reached = notes.reached_note(model, block)
-    if reached:
-        parts.append(f"{_DAGGER} {latex(reached)}")
+    parts += [f"{DAGGER} {latex(reached)}"] if reached else []
     if any(e.outcome.estimate and e.outcome.estimate.extrapolated for e in block.entries):
-        parts.append(latex(f"{EXTRAPOLATED} {EXTRAPOLATED_MEANING}."))
+        parts.append(f"{DOUBLE_DAGGER} {latex(EXTRAPOLATED_MEANING)}.")
     parts += [latex(model.few_seeds)] if model.few_seeds else []
-    parts += [latex(text) for text, _ in cells.comparison_sentences(model, block)]
-    return " ".join(parts).strip()
+    return [*parts, *(latex(text) for text, _ in cells.comparison_sentences(model, block))]
 
 
 def _made(model: TableModel, block: Block) -> list[str]:
@@ -110,59 +201,41 @@ def _made(model: TableModel, block: Block) -> list[str]:
     return [f"{', '.join(names)}: {text}" for text, names in found.items()]
 
 
-def _table(
+def _floats(
     model: TableModel,
-    columns: Sequence[Line],
-    rows: Sequence[tuple[str, str, list[str]]],
+    table: Table,
     caption: str,
+    title: str,
     suffix: str,
+    *,
+    layout: Layout | None = None,
+    signed: bool = False,
 ) -> str:
-    layout, count = model.target.layout, len(columns)
+    """Return the floats that a table takes; all but the first say what they continue."""
+    layout, numbers = layout or model.target.layout, _SIGNED if signed else _NUMBERS
+    found = []
+    for index, part in enumerate(split(table)):
+        said = caption if index == 0 else latex(f"{title}, continued.")
+        name = suffix if index == 0 else f"{suffix}-{index + 1}"
+        found.append(_float(layout, part, said, name, numbers))
+    return "\n".join(found)
+
+
+def _float(layout: Layout, table: Table, caption: str, suffix: str, numbers: str) -> str:
     label = "".join(
         c for c in f"{layout.label}-{suffix}" if c.isascii() and (c.isalnum() or c in ":-.")
     )
+    places = sum(column.places for column in table.columns)
     lines = [
         r"\begin{table}[htbp]",
         r"\centering\small",
-        rf"\setlength{{\tabcolsep}}{{{5 if count < 8 else 3}pt}}",
+        rf"\sisetup{{{numbers}}}",
+        rf"\setlength{{\tabcolsep}}{{{5 if places < 8 else 3}pt}}",
         r"\setlength{\abovecaptionskip}{0pt}\setlength{\belowcaptionskip}{6pt}",
         rf"\caption{{{caption}}}",
         rf"\label{{{label}}}",
-        rf"\begin{{tabular}}{{@{{}}l{'c' * count}@{{}}}}",
-        r"\toprule",
-        *_heads(model, columns),
-        r"\midrule",
+        *tabular(table, layout),
+        r"\end{table}",
+        "",
     ]
-    before = rows[0][1] if rows else ""
-    for name, group, texts in rows:
-        if group != before:
-            lines.append(r"\midrule")
-            before = group
-        lines.append(rf"{latex(name)} & {' & '.join(texts)} \\")
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
-
-
-def _heads(model: TableModel, columns: Sequence[Line]) -> list[str]:
-    """Return the head rows: groups with rules below them, names, small print."""
-    layout = model.target.layout
-    lines = []
-    spans = cells.spans(columns, layout.column_header)
-    if any(text for text, _ in spans):
-        over = " & ".join(rf"\multicolumn{{{n}}}{{c}}{{{latex(text)}}}" for text, n in spans)
-        lines.append(rf"& {over} \\")
-        start, rules = 2, []
-        for text, n in spans:
-            rules += [rf"\cmidrule(l){{{start}-{start + n - 1}}}"] if text else []
-            start += n
-        lines.append("".join(rules))
-    heads = " & ".join(latex(column.label) for column in columns)
-    lines.append(rf"{latex(layout.row_header)} & {heads} \\")
-    under = cells.under(columns, layout.cell_header)
-    if under:
-        lines.append(rf"& {' & '.join(latex(text) for text in under)} \\")
-    return lines
-
-
-def _show(text: str, bold: bool) -> str:
-    safe = latex(text)
-    return rf"\textbf{{{safe}}}" if bold else safe
+    return "\n".join(lines)

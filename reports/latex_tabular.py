@@ -1,0 +1,195 @@
+"""A table of numbers and words as LaTeX: siunitx columns, booktabs rules, within the page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from itertools import groupby, pairwise
+
+from ..tables.layout import Layout
+from . import cells
+from .escape import latex
+from .latex_parts import Column, Field, Part, Row, Table
+
+# Sets bold digits as wide as others, which \bfseries does not: columns stay aligned.
+BOLD = r"\adreprobold"
+# Widths in points, of small type on the text block of A4; a table that is wider shrinks to the
+# line, one that would shrink by more than a fifth is split.
+_CHAR, _SEPARATION, _WIDEST = 4.6, 4, 590.0
+_MOST_ROWS = 40
+# Longer names and heads are broken into lines.
+_LONG_NAME, _LONG_HEAD = 34, 26
+_COMMAND, _SILENT = re.compile(r"\\[a-zA-Z]+"), re.compile(r"[\\{}$^]")
+
+
+def split(table: Table) -> list[Table]:
+    """Split a table that is too wide for a page between groups of columns, or too long."""
+    found = []
+    for start in range(0, len(table.rows), _MOST_ROWS):
+        rows = table.rows[start : start + _MOST_ROWS]
+        for indexes in _fitting(table):
+            part = tuple(
+                Row(label=r.label, group=r.group, fields=tuple(r.fields[i] for i in indexes))
+                for r in rows
+            )
+            found.append(Table(columns=tuple(table.columns[i] for i in indexes), rows=part))
+    return found
+
+
+def tabular(table: Table, layout: Layout) -> list[str]:
+    """Return the lines of a tabular that shrinks to the line where it is wider."""
+    places = "".join(_preamble(table))
+    long = any(len(row.label) > _LONG_NAME for row in table.rows)
+    names = r">{\raggedright\arraybackslash}p{45mm}" if long else "l"
+    lines = [
+        r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
+        rf"\begin{{tabular}}{{@{{}}{names}{places}@{{}}}}",
+        r"\toprule",
+        *_heads(table, layout),
+        r"\midrule",
+    ]
+    before = table.rows[0].group if table.rows else ""
+    for row in table.rows:
+        if row.group != before:
+            lines.append(r"\midrule")
+            before = row.group
+        fields = (
+            _field(field, column, last=index == len(table.columns) - 1)
+            for index, (field, column) in enumerate(zip(row.fields, table.columns, strict=True))
+        )
+        lines.append(rf"{latex(row.label)} & {' & '.join(fields)} \\")
+    return [*lines, r"\bottomrule", r"\end{tabular}}"]
+
+
+def _fitting(table: Table) -> list[list[int]]:
+    """Put the columns into as few tables as fit, groups of columns together where they can be."""
+    longest = max((len(row.label) for row in table.rows), default=0)
+    room = _WIDEST - min(longest, _LONG_NAME) * _CHAR
+    widths = [_width(table, index) for index in range(len(table.columns))]
+    groups = groupby(range(len(widths)), key=lambda i: table.columns[i].line.group)
+    parts: list[list[int]] = [[]]
+
+    def used(part: Iterable[int]) -> float:
+        return sum(widths[i] for i in part)
+
+    for _, members in groups:
+        group = list(members)
+        if used([*parts[-1], *group]) <= room:
+            parts[-1] += group
+        elif used(group) <= room:
+            parts.append(group)
+        else:
+            parts += _evenly(group, -int(-used(group) // room))
+    return [part for part in parts if part]
+
+
+def _evenly(group: Sequence[int], count: int) -> list[list[int]]:
+    count = min(count, len(group))
+    ends = [round(len(group) * k / count) for k in range(count + 1)]
+    return [list(group[a:b]) for a, b in pairwise(ends)]
+
+
+def _width(table: Table, index: int) -> float:
+    """Estimate the width of a column in points."""
+    column = table.columns[index]
+    fields = [row.fields[index] for row in table.rows]
+    across = max((_length(f[0]) for f in fields if len(f) < column.places), default=0)
+    inside = sum(
+        max((_length(f[place]) for f in fields if len(f) == column.places), default=0)
+        for place in range(column.places)
+    )
+    words = max(min(len(column.line.label), _LONG_HEAD), across, inside)
+    joints = sum(map(len, column.joints))
+    gaps = 2 * _SEPARATION + 2 * (len(column.joints) - joints)
+    return (words + joints) * _CHAR + gaps
+
+
+def _length(part: Part) -> int:
+    """Count the characters that a part shows."""
+    return _visible(part.before + part.digits + part.after)
+
+
+def _preamble(table: Table) -> list[str]:
+    """Return the specification of each column, joints included."""
+    found = []
+    for index, column in enumerate(table.columns):
+        fields = [row.fields[index] for row in table.rows]
+        for place in range(column.places):
+            parts = [f[place] for f in fields if len(f) == column.places]
+            found.append(_places([part for part in parts if part.digits]))
+            if place < len(column.joints):
+                found.append(rf"@{{{column.joints[place] or '~'}}}")
+    return found
+
+
+def _places(parts: Sequence[Part]) -> str:
+    """Return an S column with room for these numbers and for what stands around them."""
+    if not parts:
+        return "c"
+    signs = "+" if any(part.digits[0] in "+-" for part in parts) else ""
+    split_digits = [part.digits.lstrip("+-").partition(".") for part in parts]
+    whole = max(len(whole) for whole, _, _ in split_digits)
+    decimals = max(len(rest) for _, _, rest in split_digits)
+    before = max((part.before for part in parts), key=_visible)
+    after = max((part.after for part in parts), key=_visible)
+    around = [f"{{{text}}}" if text else "" for text in (before, after)]
+    return f"S[table-format={{{around[0]}{signs}{whole}.{decimals}{around[1]}}}]"
+
+
+def _visible(text: str) -> int:
+    """Count what LaTeX shows, roughly: a command is one character."""
+    return len(_SILENT.sub("", _COMMAND.sub("x", text)))
+
+
+def _field(field: Field, column: Column, *, last: bool) -> str:
+    if len(field) < column.places:
+        return across(f"{{{field[0].after}}}", column.places, last=last)
+    return " & ".join(map(_part, field))
+
+
+def _part(part: Part) -> str:
+    if not part.digits:
+        return f"{{{part.after}}}" if part.after else ""
+    before = f"{{{part.before}}}" if part.before else ""
+    after = f"{{{part.after}}}" if part.after else ""
+    # Words before a number would end what is read as bold.
+    return f"{f'{BOLD} ' if part.bold else ''}{before}{part.digits}{after}"
+
+
+def across(text: str, places: int, *, last: bool) -> str:
+    """Set a text over some places; at the end of a line without the space behind it."""
+    return rf"\multicolumn{{{places}}}{{{'c@{}' if last else 'c'}}}{{{text}}}"
+
+
+def _heads(table: Table, layout: Layout) -> list[str]:
+    """Return the head rows: groups with rules below them, names, small print."""
+    columns = table.columns
+    lines, start, position = [], 2, 0
+    groups, rules = [], []
+    for text, count in cells.spans([column.line for column in columns], layout.column_header):
+        places = sum(column.places for column in columns[position : position + count])
+        position += count
+        groups.append(across(_head(text, places * 8), places, last=position == len(columns)))
+        rules += [rf"\cmidrule(lr){{{start}-{start + places - 1}}}"] if text else []
+        start += places
+    if rules:
+        lines += [rf"& {' & '.join(groups)} \\", "".join(rules)]
+    lines.append(_over(columns, latex(layout.row_header), [c.line.label for c in columns]))
+    under = cells.under([column.line for column in columns], layout.cell_header)
+    return [*lines, _over(columns, "", under)] if under else lines
+
+
+def _over(columns: Sequence[Column], name: str, texts: Sequence[str]) -> str:
+    last = len(columns) - 1
+    heads = [
+        across(_head(text), column.places, last=index == last)
+        for index, (text, column) in enumerate(zip(texts, columns, strict=True))
+    ]
+    return rf"{name} & {' & '.join(heads)} \\".lstrip()
+
+
+def _head(text: str, room: int = 0) -> str:
+    """Return a head; a long one in lines below each other."""
+    if len(text) <= max(_LONG_HEAD, room):
+        return latex(text)
+    return rf"\parbox[b]{{35mm}}{{\centering {latex(text)}}}"
