@@ -21,13 +21,18 @@ METRIC_COLUMNS = (
     "f1_max", "precision_f1max", "recall_f1max", "precision_balanced", "recall_balanced",
     "f1_balanced", "f1_max_balanced", "removal_precision", "removal_recall", "removed",
     "threshold", "tuning_s", "fit_s", "score_ms_per_image", "latency_ms", "features_s",
-    "peak_memory_mb",
+    "peak_memory_mb", "wall_s", "batch_scale",
 )  # fmt: skip
 OTHER_COLUMNS = (
     "device", "device_name", "exclusive", "fit_shared", "stacked", "key", "settings", "tuned",
     "tuning_alone",
     "evaluation", "fingerprint", "source", "synthetic", "warnings", "error",
 )  # fmt: skip
+FLOATS = ("noise", "noise_effective", *METRIC_COLUMNS)
+INTEGERS = (
+    "seed", "image_size", "n_train", "n_train_noisy", "n_test_good", "n_test_anomalous", "stacked",
+)  # fmt: skip
+BOOLEANS = ("exclusive", "fit_shared", "tuning_alone", "synthetic")
 # Digits of a hash that people compare.
 SHORT = 12
 COLUMNS = (*IDENTITY_COLUMNS, *METRIC_COLUMNS, *OTHER_COLUMNS)
@@ -37,16 +42,58 @@ def to_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """Return a frame with exactly `COLUMNS`; metrics are float64 fractions, NaN = undefined."""
     import pandas as pd
 
-    named = [dict(row) | {"fingerprint": _fingerprint(row)} for row in rows]
-    frame = pd.DataFrame(named).reindex(columns=list(COLUMNS))
-    frame["warnings"] = [
-        "; ".join(value) if isinstance(value, list) else "" for value in frame["warnings"]
+    return settle(pd.DataFrame(finish_rows(rows)).reindex(columns=list(COLUMNS)))
+
+
+def finish_rows(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows with their fingerprint, and with one text for their warnings and errors."""
+    return [
+        dict(row)
+        | {
+            "fingerprint": _fingerprint(row),
+            "warnings": "; ".join(told) if isinstance(told := row.get("warnings"), list) else "",
+            "error": row.get("error") or "",
+        }
+        for row in rows
     ]
-    frame["error"] = frame["error"].fillna("").astype(str)
-    floats = ["noise", "noise_effective", *METRIC_COLUMNS]
+
+
+def settle(frame: pd.DataFrame) -> pd.DataFrame:
+    """Give each of `COLUMNS` the type that its values ask for, however the frame was made.
+
+    Counts are int64, or float64 with NaN where a cell has none; flags are bool, or objects with
+    NaN; everything else that is no number is text.
+    """
+    import pandas as pd
+
+    text = pd.StringDtype(na_value=float("nan"))
     # Cells that are not done have none of these: null, not 0 and not False.
-    kinds = {"stacked": "Int64", "fit_shared": "boolean"}
-    return frame.astype(dict.fromkeys(floats, "float64") | kinds)
+    kinds: dict[str, Any] = dict.fromkeys(FLOATS, "float64")
+    kinds |= {"stacked": "Int64", "fit_shared": "boolean"}
+    for name in COLUMNS:
+        if name in kinds:
+            continue
+        missing = bool(frame[name].isna().any())
+        if name in INTEGERS:
+            kinds[name] = "float64" if missing else "int64"
+        elif name in BOOLEANS and missing:
+            frame[name] = frame[name].astype(object).where(frame[name].notna(), float("nan"))
+        else:
+            kinds[name] = "bool" if name in BOOLEANS else text
+    return frame.astype(kinds)
+
+
+def frame_csv(frame: pd.DataFrame) -> bytes:
+    """Return a frame as CSV; numbers as short as they can be and still be the same."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    # A tenth of the time of pandas' own writer, which takes seconds for 100,000 cells.
+    sink = pa.BufferOutputStream()
+    sink.write(f"{','.join(frame.columns)}\n".encode())
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    csv.write_csv(table, sink, csv.WriteOptions(include_header=False))
+    return sink.getvalue().to_pybytes()
 
 
 def _fingerprint(row: Mapping[str, Any]) -> str | None:

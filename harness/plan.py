@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..datasets.types import Category, Dataset
 from .evaluations import evaluations_of, left_out
@@ -15,6 +15,7 @@ from .planned import PlannedCell, plan_cell, planned_row, samples_of
 from .scorecells import add_scores, without_mapless
 from .selection import chosen_categories, missing_categories, open_datasets
 from .store import Record, Status, Store
+from .task import Sample
 from .tuning import PlannedTuning, TuningTask, add_tunings, pending_tunings
 
 if TYPE_CHECKING:
@@ -69,12 +70,22 @@ class Plan:
         for cell in self.cells:
             yield cell, store.read(cell.key)
 
-    def pending(self, store: Store, *, with_maps: bool = False) -> list[PlannedCell]:
-        """Return the cells without a valid result; ``with_maps`` wants stored maps too."""
+    def pending(
+        self,
+        store: Store,
+        *,
+        with_maps: bool = False,
+        known: Mapping[str, Status] | None = None,
+    ) -> list[PlannedCell]:
+        """Return the cells without a valid result; ``with_maps`` wants stored maps too.
+
+        What is ``known`` of the store, e.g. by its index, is believed; without, cells are read.
+        """
         return [
             cell
             for cell in self.distinct
-            if store.read(cell.key).status is not Status.DONE
+            if (store.read(cell.key).status if known is None else known.get(cell.key))
+            is not Status.DONE
             or (with_maps and cell.lacks_maps(store))
         ]
 
@@ -142,8 +153,9 @@ def make_plan(
         warnings += [f"{dataset.name}: {p.line()}" for p in manifest.of(Severity.WARNING)]
         for name in names:
             category = dataset.category(name)
+            known: dict[Any, Sample] = {}
             for drawn, seed in _draws(grid, category, protocols, manifest, warnings):
-                images = samples_of(drawn, manifest)
+                images = samples_of(drawn, manifest, known)
                 cells += [
                     plan_cell(
                         grid.target, m, category, drawn, seed, images, dataset.synthetic, evaluation

@@ -77,26 +77,31 @@ def planned_row(cell: PlannedCell, record: Record) -> dict[str, Any]:
 
 
 def samples_of(
-    drawn: NoisyDraw, manifest: Manifest
+    drawn: NoisyDraw, manifest: Manifest, known: dict[Any, Sample] | None = None
 ) -> tuple[tuple[Sample, ...], tuple[Sample, ...], str]:
     """Return training and test samples and the hash of everything that is in them.
 
     Both are sorted by content hash: a method that depends on the order of its images must not
-    learn from it which ones were injected.
+    learn from it which ones were injected. ``known`` keeps the samples of a category, which all
+    its draws choose from.
     """
     injected = {ref.id for ref in drawn.injected}
+    known = {} if known is None else known
 
     def sample(ref: ImageRef, *, masked: bool) -> Sample:
-        mask = ref.mask_path if masked and ref.anomalous else None
-        return Sample(
-            id=ref.id,
-            path=ref.path.absolute(),
-            sha256=manifest.record(ref.path).sha256,
-            anomalous=ref.anomalous,
-            injected=ref.id in injected,
-            mask_path=mask.absolute() if mask else None,
-            mask_sha256=manifest.record(mask).sha256 if mask else "",
-        )
+        asked = (ref.id, masked, ref.id in injected)
+        if asked not in known:
+            mask = ref.mask_path if masked and ref.anomalous else None
+            known[asked] = Sample(
+                id=ref.id,
+                path=ref.path.absolute(),
+                sha256=manifest.record(ref.path).sha256,
+                anomalous=ref.anomalous,
+                injected=ref.id in injected,
+                mask_path=mask.absolute() if mask else None,
+                mask_sha256=manifest.record(mask).sha256 if mask else "",
+            )
+        return known[asked]
 
     train = tuple(sorted((sample(r, masked=False) for r in drawn.train), key=_by_content))
     test = tuple(sorted((sample(r, masked=True) for r in drawn.test), key=_by_content))

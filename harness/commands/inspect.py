@@ -19,30 +19,44 @@ from ..store import Record, Status, Store
 from .options import Options, grid_options
 
 if TYPE_CHECKING:
+    from ..index import Index
     from ..plan import PlannedCell
 
 STORE_OPTION = click.option(
     "--store", type=click.Path(path_type=Path), default=Path("runs"), show_default=True,
     metavar="DIR", help="Folder of finished cells.",
 )  # fmt: skip
+FULL_OPTION = click.option(
+    "--full", is_flag=True,
+    help="Read every cell and its checksums, also where file times say that nothing changed.",
+)  # fmt: skip
+
+
+def index_of(folder: Path, *, full: bool = False) -> Index:
+    """Open the index of a store, with a line of progress while cells are read."""
+    from ..index import open_index
+
+    with Console(stderr=True).status("reading cells …") as shown:
+
+        def show(done: int, total: int) -> None:
+            shown.update(f"reading cells … {done} of {total}")
+
+        return open_index(Store(folder), full=full, progress=show)
 
 
 @click.command(name="status")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+@FULL_OPTION
 @STORE_OPTION
-def status(store: Path, as_json: bool) -> int:
+def status(store: Path, as_json: bool, full: bool) -> int:
     """Count the cells of a store by method, dataset and state; list the failures."""
-    opened = Store(store)
-    records = [opened.read(key) for key in opened]
     counts: Counter[tuple[str, str, str]] = Counter()
     troubled = []
-    for record in records:
-        cell = cell_of(record)
-        name = (cell.method, cell.dataset) if cell else ("?", "?")
-        counts[*name, record.status.value] += 1
-        if record.status in {Status.FAILED, Status.DAMAGED}:
-            label = cell.label() if cell else record.key[:16]
-            troubled.append({"cell": label, "key": record.key, "reason": record.reason})
+    columns = ("method", "dataset", "status", "label", "key", "error")
+    for method, dataset, state, label, key, error in index_of(store, full=full).rows(*columns):
+        counts[method or "?", dataset or "?", state] += 1
+        if state in {Status.FAILED.value, Status.DAMAGED.value}:
+            troubled.append({"cell": label, "key": key, "reason": error})
     rows = [
         {"method": m, "dataset": d, "status": s, "cells": n}
         for (m, d, s), n in sorted(counts.items())
@@ -169,23 +183,25 @@ def _changed_settings(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[st
     "--output", "-o", type=click.Path(path_type=Path), metavar="FILE",
     help="File to write (default: standard output for csv, cells.parquet for parquet).",
 )  # fmt: skip
+@FULL_OPTION
 @STORE_OPTION
-def export(store: Path, form: str, output: Path | None) -> int:
+def export(store: Path, form: str, output: Path | None, full: bool) -> int:
     """Write all results of a store as one tidy table, a row per cell."""
     import io
 
     from ..files import require_writable, write_atomic
-    from ..frames import store_frame
+    from ..frames import frame_csv
 
-    frame = store_frame(Store(store))
+    if output is not None:
+        require_writable(output.parent, "--output")
+    frame = index_of(store, full=full).frame()
     if form == "csv" and output is None:
-        sys.stdout.write(frame.to_csv(index=False))
+        sys.stdout.write(frame_csv(frame).decode())
         return 0
     target = output or Path("cells.parquet")
-    require_writable(target.parent, "--output")
     buffer = io.BytesIO()
     if form == "csv":
-        buffer.write(frame.to_csv(index=False).encode())
+        buffer.write(frame_csv(frame))
     else:
         frame.to_parquet(buffer, index=False)
     write_atomic(target, buffer.getvalue())
