@@ -140,3 +140,52 @@ def test_an_unknown_dataset_is_refused(read) -> None:
     """Counts are those of datasets that the project knows."""
     with pytest.raises(UnknownNameError, match="did you mean mvtec_ad"):
         read(WIDE, dataset="mvtec")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "messages"),
+    [
+        (
+            "category;A:image_auroc;A:pixel_auroc\nbottle;97,2;96,5\n", 1,
+            ("parted by semicolons (category, A:image_auroc, A:pixel_auroc)", "expected commas",
+             "replace each ';' by ','", "97,2 → 97.2"),
+        ),
+        ("category\tA:image_auroc\nbottle\t97.2\n", 1, ("parted by tabs", "expected commas")),
+        (
+            "category,A:auroc\nbottle,97.2\n", 1,
+            ("unknown metric 'auroc'", "'A:image_auroc' (one score per image)",
+             "'A:pixel_auroc' (one per pixel)"),
+        ),
+        ("category,AUROC\nbottle,97.2\n", 1, ("'image_auroc'", "or 'pixel_auroc'")),
+        ("method,metric,value\nA,ROC-AUC,97.2\n", 2, ("'image_auroc'", "or 'pixel_auroc'")),
+        (
+            "category,PatchCore,RIAD\nbottle,100.0,99.9\n", 1,
+            ("column 'PatchCore' names no metric", "rename it to 'PatchCore:image_auroc'"),
+        ),
+        (
+            'category,A:image_auroc\nbottle,"97,2"\n', 2,
+            ("value '97,2' has a decimal comma", "expected a point: 97.2"),
+        ),
+        (
+            "category,A:image_auroc\nbottle,97,2\n", 2,
+            ("3 fields, expected 2", "if 97,2 is one number, write it with a point: 97.2"),
+        ),
+    ],
+)  # fmt: skip
+def test_common_slips_say_how_to_mend_them(read, text: str, line: int, messages) -> None:
+    """Separators, metrics without a kind, columns without a metric, decimal commas: the remedy."""
+    with pytest.raises(SpecError) as caught:
+        read(text)
+    for message in messages:
+        assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert caught.value.line == line
+
+
+@pytest.mark.parametrize("name", ["auroc", "iauroc"])
+def test_what_a_message_tells_to_do_works(read, name: str) -> None:
+    """A column that is renamed as its error says is read."""
+    with pytest.raises(SpecError) as caught:
+        read(f"category,A:{name}\nbottle,97.2\n")
+    renamed = str(caught.value).partition("rename it to '")[2].partition("'")[0]
+    assert len(read(f"category,{renamed}\nbottle,97.2\n").entries) == 1

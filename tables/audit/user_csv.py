@@ -19,6 +19,7 @@ from ..quantities import QUANTITIES, Unit
 from ..tomlcheck import nearest, read_text
 from .ledger import Ledger, Printed, make_ledger, official_tests
 from .user_cells import UserCell, in_percent, with_categories
+from .user_slips import decimal_comma, no_metric, other_separator, split_number, unknown_metric
 
 PLACE = ("table", "method", "dataset", "category", "group", "noise", "runs", "sd")
 LONG = ("metric", "value", "bold")
@@ -91,6 +92,9 @@ class _Reader:
     def cells(self) -> list[UserCell]:
         # Spreadsheets put a byte-order mark first.
         text = read_text(self.path).removeprefix("\ufeff")
+        slip = other_separator(text.partition("\n")[0])
+        if slip:
+            raise self.error(1, slip)
         reader = csv.reader(io.StringIO(text, newline=""), strict=True)
         found: list[UserCell] = []
         try:
@@ -101,6 +105,7 @@ class _Reader:
                     continue
                 if len(fields) != len(head):
                     message = f"{len(fields)} fields, expected {len(head)} as in the header"
+                    message += split_number(fields, len(head))
                     raise self.error(reader.line_num, message)
                 given = dict(zip(head, (field.strip() for field in fields), strict=True))
                 found += self._line(given, columns, reader.line_num)
@@ -132,13 +137,16 @@ class _Reader:
             raise self.error(1, f"column '{head}', expected [METHOD:]METRIC[@NOISE]")
         metrics = tuple(part.strip() for part in found["metrics"].split("/"))
         for name in metrics:
-            self._metric(name, 1)
+            if name not in QUANTITIES:
+                plain = found["method"] is None and len(metrics) == 1
+                told = no_metric(name) if plain else unknown_metric(name, found["method"])
+                raise self.error(1, told)
         noise = float(found["noise"]) if found["noise"] else None
         return _Column(head=head, method=found["method"], metrics=metrics, noise=noise)
 
     def _metric(self, name: str, line: int) -> str:
         if name not in QUANTITIES:
-            raise self.error(line, f"unknown metric '{name}': {nearest(name, QUANTITIES)}")
+            raise self.error(line, unknown_metric(name, None))
         return name
 
     def _line(
@@ -174,6 +182,9 @@ class _Reader:
         self, given: Mapping[str, str], metric: str, text: str, line: int, *, bold: bool
     ) -> UserCell:
         number, sign, spread = (part.strip(" *") for part in text.partition("±"))
+        comma = decimal_comma(number)
+        if comma:
+            raise self.error(line, comma)
         if not _NUMBER.fullmatch(number) or (sign and not spread):
             raise self.error(line, f"value '{text}', expected digits as printed, such as 95.4")
         text = number
