@@ -95,3 +95,14 @@ def real_mvtec():
     if not folder.is_dir():
         pytest.skip("needs real MVTec AD images beside the repository in shared/data/mvtec_ad")
     return folder
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """Let torch use one thread: with small networks several would mostly wait for each other."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 from adrepro.datasets.images import ImageSet
 from adrepro.methods.base import Context
@@ -29,3 +30,8 @@ def make_world(folder: Path, size: int = 64) -> World:
 def scratch_context(seed: int = 0) -> Context:
     """Return a context on the CPU for a method without a backbone."""
     return Context(device="cpu", features=FeatureProvider(None), seed_axes=("test", seed))
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    """Return a CPU generator."""
+    return torch.Generator().manual_seed(seed)

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from method_images import drawn_set
-from reconstruction_world import make_world, scratch_context
+from reconstruction_world import generator, make_world, scratch_context
 from torch import nn
 
 from adrepro.datasets.errors import UsageError
@@ -18,17 +18,7 @@ from adrepro.methods.reconstruction import similarity
 from adrepro.methods.reconstruction.similarity import ssim_error
 from adrepro.methods.settings import make_settings
 
-
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def quickly(**changes):

@@ -9,7 +9,7 @@ import torchvision
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from method_images import drawn_set
-from reconstruction_world import make_world, scratch_context
+from reconstruction_world import generator, make_world, scratch_context
 from scipy.stats import multivariate_normal
 from sklearn.covariance import ledoit_wolf
 from torchvision.transforms.v2 import functional as transforms
@@ -22,17 +22,7 @@ from adrepro.methods.cutpaste.network import ThreeWayClassifier, resnet18
 from adrepro.methods.reconstruction.pixels import pixels, unit
 from adrepro.methods.settings import make_settings
 
-
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def quickly(**changes):

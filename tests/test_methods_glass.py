@@ -26,13 +26,7 @@ from adrepro.methods.simplenet.network import OptimiserSpec, PatchNet, grid_outp
 ASCENT = Ascent(noise=0.5, steps=4, rate=0.05, project_every=2)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Small matrices: several threads would mostly wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from adrepro.methods.check import check_method
 from adrepro.methods.features import FeatureProvider
 from adrepro.methods.registry import method_class
 from adrepro.methods.settings import make_settings, preset_image_size
-from adrepro.methods.simplenet.method import SimpleNet, SimpleNetSettings
+from adrepro.methods.simplenet.method import SimpleNet
 from adrepro.methods.simplenet.network import (
     OptimiserSpec,
     PatchNet,
@@ -23,16 +23,10 @@ from adrepro.methods.simplenet.network import (
     grid_outputs,
 )
 from adrepro.methods.simplenet.patches import Moments, learn_moments, noise_deviation
+from adrepro.methods.simplenet.settings import SimpleNetSettings
 from adrepro.methods.simplenet.train import TrainingPlan, batches, pick, train, truncated_l1
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Small matrices: several threads would mostly wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def generator(seed=0):

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from ...datasets.errors import CellError
+from ..epochs import epoch_losses
 
 # Nats per dimension. Untrained, the flow is the identity: features of unit scale start at 0.5.
 DIVERGED = 1000.0
@@ -85,31 +86,27 @@ def train_flow(
     CellError
         A loss is not finite, or beyond `DIVERGED`.
     """
-    device = next(flow.parameters()).device
     optimiser = torch.optim.Adam(
         flow.parameters(), lr=learning_rate, eps=epsilon, weight_decay=weight_decay
     )
+    means = epoch_losses(
+        flow,
+        optimiser,
+        maps,
+        lambda batch: negative_log_likelihood(flow, batch).mean(),
+        epochs=epochs,
+        batch_images=batch_images,
+        generator=generator,
+        largest_gradient=LARGEST_GRADIENT,
+    )
     losses: list[float] = []
-    flow.train()
-    for epoch in range(epochs):
-        total = 0.0
-        order = torch.randperm(len(maps[0]), generator=generator)
-        for batch in order.split(batch_images):
-            loss = negative_log_likelihood(
-                flow, [m[batch.to(m.device)].to(device) for m in maps]
-            ).mean()
-            optimiser.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(flow.parameters(), LARGEST_GRADIENT)
-            optimiser.step()
-            total += float(loss.detach()) * len(batch) / len(order)
-        if not math.isfinite(total) or abs(total) > DIVERGED:
+    for epoch, loss in enumerate(means, start=1):
+        if not math.isfinite(loss) or abs(loss) > DIVERGED:
             raise CellError(
-                f"flow diverged: loss {total:g} per dimension in epoch {epoch + 1} of {epochs}, "
+                f"flow diverged: loss {loss:g} per dimension in epoch {epoch} of {epochs}, "
                 f"expected a finite one below {DIVERGED:g}; "
                 "try standardise=true or a smaller learning rate"
             )
-        losses.append(total)
-        progress((epoch + 1) / epochs, f"epoch {epoch + 1}, loss {total:.3f}")
-    flow.eval()
+        losses.append(loss)
+        progress(epoch / epochs, f"epoch {epoch}, loss {loss:.3f}")
     return losses

@@ -6,18 +6,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from ..base import Context, ImageSet, Method, Scores, Variant
-from ..seeding import seeded
+from ..base import Context, ImageSet, Variant
+from ..simplenet.base import PatchDiscriminator
 from .settings import DEMO, QUICK, GlassSettings
 
 if TYPE_CHECKING:
-    from ..simplenet.network import PatchNet
-    from ..simplenet.patches import Embedding, Moments
+    import torch
+
     from .local import LocalAnomalies
     from .train import TrainingPlan
-
-CHUNK = 16  # images scored at once; bounds memory, changes no value
-EMBEDDING_TIME = 0.1  # share of the progress bar
 
 
 def _reduced(preset: dict[str, Any]) -> dict[str, Any]:
@@ -26,15 +23,13 @@ def _reduced(preset: dict[str, Any]) -> dict[str, Any]:
     return {name: preset.get(name, getattr(default, name)) for name in ("epochs", "image_limit")}
 
 
-class Glass(Method):
+class Glass(PatchDiscriminator):
     """Frozen patch features, a linear adaptor, and a discriminator trained on three branches."""
 
     name = "glass"
     title = "GLASS"
     paper = "Chen et al., ECCV 2024, arXiv 2407.09359"
-    backbone = "wide_resnet50_2"
-    image_size = 288
-    smoothing_sigma = 4.0
+    embedding_time = 0.1
     presets: ClassVar[dict[str, dict[str, Any]]] = {"quick": QUICK, "demo": DEMO}
     variants: ClassVar[dict[str, Variant]] = {
         # Sections 5.2 and 6 of the report; it names neither weight decay nor steps nor radii.
@@ -80,68 +75,34 @@ class Glass(Method):
     )
     Settings = GlassSettings
     settings: GlassSettings
-    _net: PatchNet
-    _moments: Moments
 
-    def strides(self) -> tuple[int, ...]:
-        """Return the strides of the layers that patches are made of."""
-        return self.settings.strides
-
-    def fit(self, train: ImageSet, context: Context) -> None:
-        """Train adaptor and discriminator on clean features and synthetic anomalies."""
+    def _train(self, features: torch.Tensor, images: ImageSet, context: Context) -> None:
         import torch
 
-        from ..simplenet.network import PatchNet
-        from ..simplenet.patches import learn_moments
         from .train import Training
 
-        chosen = self.settings
-        features = self._embedding().of_images(
-            train, context, lambda f: context.progress(f * EMBEDDING_TIME, "patches")
-        )
-        self._moments = learn_moments(features, chosen.deviation, context)
-        self._moments.apply(features)
-        with seeded(context.seed("init"), context.device):
-            net = PatchNet(chosen.dim, chosen.hidden, bias=chosen.adaptor_bias)
-        self._net = net.to(context.device)
-        images = train.array()
-        plan = self.plan(images)
-        self._say_hypothesis(plan, len(images), context)
+        pixels = images.array()
+        plan = self.plan(pixels)
+        self._say_hypothesis(plan, len(pixels), context)
         training = Training(
             self._net,
             features,
-            self._local(images, context) if chosen.local_branch else None,
+            self._local(pixels, context) if self.settings.local_branch else None,
             plan,
             torch.Generator().manual_seed(context.seed("training")),
         )
-        training.run(lambda f, t: context.progress(EMBEDDING_TIME + (1 - EMBEDDING_TIME) * f, t))
+        training.run(lambda f, t: self._training_progress(f, t, context))
 
-    def score(self, images: ImageSet, context: Context) -> Scores:
-        """Score by the largest probability over the grid; maps are probabilities."""
-        import torch
-
-        from ..simplenet.network import grid_outputs
-
-        grids = []
-        chunk = context.batch(CHUNK)
-        for start in range(0, len(images), chunk):
-            part = images.subset(range(start, min(start + chunk, len(images))))
-            features = self._moments.apply(self._embedding().of_images(part, context))
-            grids.append(grid_outputs(self._net, features).sigmoid().cpu())
-            context.progress(start / len(images), "patches")
-        maps = torch.cat(grids)
-        return Scores(
-            image=maps.amax(dim=(1, 2)).numpy(),
-            maps=maps.numpy() if context.want_maps else None,
-        )
+    def _anomaly(self, outputs: torch.Tensor) -> torch.Tensor:
+        return outputs.sigmoid()
 
     def plan(self, images: np.ndarray) -> TrainingPlan:
         """Return how the network is trained on images ``uint8 [N, size, size, 3]``."""
-        from ..simplenet.network import OptimiserSpec
         from .ascent import Ascent
         from .train import TrainingPlan
 
         chosen = self.settings
+        adaptor, discriminator = self._optimisers()
         ascent = Ascent(
             noise=chosen.noise,
             steps=chosen.ascent_steps,
@@ -158,16 +119,8 @@ class Glass(Method):
             radius=chosen.radius,
             radius_quantile=chosen.radius_quantile,
             hard_quantile=chosen.hard_quantile,
-            adaptor=OptimiserSpec(
-                kind=chosen.adaptor_optimiser,
-                rate=chosen.adaptor_rate,
-                decay=chosen.adaptor_decay,
-            ),
-            discriminator=OptimiserSpec(
-                kind=chosen.discriminator_optimiser,
-                rate=chosen.discriminator_rate,
-                decay=chosen.discriminator_decay,
-            ),
+            adaptor=adaptor,
+            discriminator=discriminator,
         )
 
     def _hypersphere(self, images: np.ndarray) -> bool:
@@ -183,7 +136,7 @@ class Glass(Method):
         how = f"judged from the mean of {count} training images" if judged else "as set"
         line = f"hypothesis: {'hypersphere' if plan.hypersphere else 'manifold'}, {how}"
         print(line)  # the harness keeps it in the cell's log
-        context.progress(EMBEDDING_TIME, line)
+        context.progress(self.embedding_time, line)
 
     def _local(self, images: np.ndarray, context: Context) -> LocalAnomalies:
         from ..synthesis.textures import TextureSource
@@ -200,12 +153,4 @@ class Glass(Method):
             foreground=chosen.foreground,
             bank=chosen.twin_bank,
             seed=context.seed("twins"),
-        )
-
-    def _embedding(self) -> Embedding:
-        from ..simplenet.patches import Embedding
-
-        chosen = self.settings
-        return Embedding(
-            strides=chosen.strides, patch=chosen.patch, layer_dim=chosen.layer_dim, dim=chosen.dim
         )

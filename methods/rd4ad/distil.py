@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional
 
 from ...datasets.errors import CellError
+from ..epochs import epoch_losses
 from .networks import Student
 
 
@@ -87,26 +88,22 @@ def train_student(
     CellError
         A loss is not finite.
     """
-    device = next(student.parameters()).device
-    optimiser = torch.optim.Adam(student.parameters(), lr=learning_rate, betas=betas)
+    means = epoch_losses(
+        student,
+        torch.optim.Adam(student.parameters(), lr=learning_rate, betas=betas),
+        maps,
+        lambda teacher: distillation_loss(teacher, student(teacher)),
+        epochs=epochs,
+        batch_images=batch_images,
+        generator=generator,
+    )
     losses: list[float] = []
-    student.train()
-    for epoch in range(epochs):
-        total = 0.0
-        order = torch.randperm(len(maps[0]), generator=generator)
-        for batch in order.split(batch_images):
-            teacher = [m[batch.to(m.device)].to(device) for m in maps]
-            loss = distillation_loss(teacher, student(teacher))
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            total += float(loss.detach()) * len(batch) / len(order)
-        if not math.isfinite(total):
+    for epoch, loss in enumerate(means, start=1):
+        if not math.isfinite(loss):
             raise CellError(
-                f"reverse distillation diverged: loss {total:g} in epoch {epoch + 1} of {epochs}, "
+                f"reverse distillation diverged: loss {loss:g} in epoch {epoch} of {epochs}, "
                 "expected a finite one; try a smaller learning rate"
             )
-        losses.append(total)
-        progress((epoch + 1) / epochs, f"epoch {epoch + 1}, loss {total:.3f}")
-    student.eval()
+        losses.append(loss)
+        progress(epoch / epochs, f"epoch {epoch}, loss {loss:.3f}")
     return losses

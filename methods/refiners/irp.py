@@ -51,19 +51,9 @@ class IRP(FlowMethod):
 
     def plan(self) -> TrainingPlan:
         """Remove in cycles until nothing more is worth removing."""
-        from ..flows.refine import Refinement, Rule, cycles
-
         chosen = self.settings
-        warm_up = max(1, round(chosen.warm_up * chosen.epochs))
         return replace(
             super().plan(),
             refine_views=chosen.test_views,
-            refinement=Refinement(
-                rule=Rule(spread=chosen.spread, factor=chosen.factor),
-                epochs=cycles(chosen.epochs, warm_up, chosen.cycles),
-                score=chosen.removal_score,
-                cumulative=True,
-                stop_below=chosen.stop_below,
-                min_kept=chosen.min_kept,
-            ),
+            refinement=chosen.refinement(stop_below=chosen.stop_below, min_kept=chosen.min_kept),
         )

@@ -56,18 +56,11 @@ class MLDIR(FlowMethod):
     def plan(self) -> TrainingPlan:
         """Meta-train, removing until nothing is beyond the limit."""
         from ..flows.plan import Meta
-        from ..flows.refine import Refinement, Rule, cycles
 
         chosen = self.settings
-        warm_up = max(1, round(chosen.warm_up * chosen.epochs))
         return replace(
             super().plan(),
             refine_views=chosen.test_views,
             meta=Meta(alpha=chosen.alpha, steps=chosen.inner_steps),
-            refinement=Refinement(
-                rule=Rule(spread=chosen.spread, factor=chosen.factor),
-                epochs=cycles(chosen.epochs, warm_up, chosen.cycles),
-                score=chosen.removal_score,
-                cumulative=True,
-            ),
+            refinement=chosen.refinement(),
         )

@@ -39,18 +39,9 @@ class OSR(FlowMethod):
 
     def plan(self) -> TrainingPlan:
         """Remove once, then go on with a fresh optimiser."""
-        from ..flows.refine import Refinement, Rule, cycles
-
         chosen = self.settings
-        warm_up = max(1, round(chosen.warm_up * chosen.epochs))
         return replace(
             super().plan(),
             refine_views=chosen.test_views,
-            refinement=Refinement(
-                rule=Rule(spread=chosen.spread, factor=chosen.factor),
-                epochs=cycles(chosen.epochs, warm_up, chosen.cycles),
-                score=chosen.removal_score,
-                cumulative=True,
-                fresh_optimiser=True,
-            ),
+            refinement=chosen.refinement(fresh_optimiser=True),
         )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..flows.settings import FlowSettings
+
+if TYPE_CHECKING:
+    from ..flows.refine import Refinement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,3 +39,16 @@ class RemovalSettings(FlowSettings):
         FlowSettings.__post_init__(self)  # zero-argument super() fails in a class with slots
         if self.factor < 0 or not 0 < self.warm_up < 1 or self.cycles < 1:
             raise ValueError("expected factor ≥ 0, warm_up in (0, 1) and at least one cycle")
+
+    def refinement(self, **more: Any) -> Refinement:
+        """Return the removals that these settings ask for, ``more`` being `Refinement`'s fields."""
+        from ..flows.refine import Refinement, Rule, cycles
+
+        warm_up = max(1, round(self.warm_up * self.epochs))
+        return Refinement(
+            rule=Rule(spread=self.spread, factor=self.factor),
+            epochs=cycles(self.epochs, warm_up, self.cycles),
+            score=self.removal_score,
+            cumulative=True,
+            **more,
+        )
