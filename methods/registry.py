@@ -8,6 +8,7 @@ names one of the method's variants.
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.metadata
 import os
@@ -15,6 +16,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from ..datasets.errors import UnknownNameError, UsageError
@@ -160,11 +162,30 @@ def method_class(name: str) -> type[Method]:
 def _registered(name: str) -> type[Method]:
     targets = method_targets()
     if name not in targets:
+        _refuse_bare_module(name)
         raise UnknownNameError("method", name, targets)
     cls = _load(targets[name])
     if getattr(cls, "name", None) != name:
         raise UsageError(f"{targets[name]} is registered as '{name}' but calls itself '{cls.name}'")
     return cls
+
+
+def _refuse_bare_module(name: str) -> None:
+    """Raise where the name is that of a file here, whose class was left out."""
+    module = name.removesuffix(".py")
+    path = Path.cwd() / f"{module}.py"
+    if not (module.isidentifier() and path.is_file()):
+        return
+    try:
+        nodes = ast.parse(path.read_bytes()).body
+    except (SyntaxError, ValueError):
+        nodes = []
+    classes = [node.name for node in nodes if isinstance(node, ast.ClassDef) and node.bases]
+    targets = " or ".join(f"{module}:{cls}" for cls in classes) or f"{module}:Class"
+    raise UsageError(
+        f"unknown method '{name}', but {path.name} is in this folder: a method of your own is "
+        f"named with its class; use {targets}"
+    )
 
 
 @lru_cache(maxsize=64)

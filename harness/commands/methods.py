@@ -1,4 +1,4 @@
-"""``reproduce methods``: list methods, check one against the contract, start a new one."""
+"""``reproduce methods``: list and show methods, check one against the contract, start a new one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ...datasets.errors import ContractError
 
 @click.group(name="methods")
 def command() -> None:
-    """List methods, check one against the contract, start a new one."""
+    """List and show methods, check one against the contract, start a new one."""
 
 
 @command.command(name="list")
@@ -60,6 +60,16 @@ def _own(variant: Mapping[str, Any]) -> str:
         for preset, own in variant["presets"].items()
     )
     return "; ".join(parts)
+
+
+@command.command()
+@click.argument("name")
+def show(name: str) -> None:
+    """Show one method: paper, backbone, variants, every setting with its meaning, departures."""
+    from .method_page import method_page
+
+    page = method_page(name)
+    Console().print(page)
 
 
 @command.command()
