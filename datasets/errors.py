@@ -59,10 +59,23 @@ class UnknownNameError(UsageError):
 
     def __init__(self, kind: str, given: str, known: Iterable[str]) -> None:
         names = sorted(known)
-        near = difflib.get_close_matches(given, names, n=3, cutoff=0.5)
+        near = _same_or_longer(given, names) or difflib.get_close_matches(given, names, 3, 0.5)
         hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
         super().__init__(f"unknown {kind} '{given}': {hint}")
         self.kind, self.given, self.known = kind, given, tuple(names)
+
+
+def _same_or_longer(given: str, names: Iterable[str]) -> list[str]:
+    """Return the names that are this one but for case and signs, else those that it begins."""
+    short = _plain(given)
+    plain = {name: _plain(name) for name in names}
+    same = [name for name, text in plain.items() if text == short]
+    longer = [name for name, text in plain.items() if len(short) > 2 and text.startswith(short)]
+    return (same or longer)[:3]
+
+
+def _plain(name: str) -> str:
+    return "".join(filter(str.isalnum, name.lower()))
 
 
 class SpecError(UsageError):

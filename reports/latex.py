@@ -28,6 +28,7 @@ from .latex_parts import (
     reported_table,
     spread_table,
 )
+from .latex_statistics import explained, section_tables
 from .latex_tabular import BOLD, split, tabular
 
 PACKAGES = ("booktabs", "graphicx", "siunitx")
@@ -108,6 +109,9 @@ def _achieved_tables(model: TableModel) -> Iterator[str]:
         said = [*_beginning(model, block), *_largest(block), *_explained(model, block)]
         table = achieved_table(block, model.columns)
         yield _floats(model, table, " ".join(said), _title(model, block), _name(block))
+    if model.blocks:
+        yield from section_tables(model)
+        yield from explained(model)
 
 
 def _spread_tables(model: TableModel) -> Iterator[str]:

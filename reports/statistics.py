@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
 
@@ -39,18 +39,35 @@ def render(found: Statistics, heading: str, *, as_markdown: bool = False) -> str
     parts += [say(note) for note in found.notes]
     if found.absent:
         parts.append(say(f"Without any result: {', '.join(found.absent)}."))
-    parts.append(grid(_PLACES, [_place_row(place) for place in found.places]))
-    for one in found.overall:
-        parts.append(f"{mark}{say(one.dataset)}: {say(sentence(one))}")
-        parts.append(grid(_OVERALL, _overall_rows(one)))
-        if one.comparison is not None:
-            parts.append(grid(_PAIRS, _pair_rows(one.comparison)))
-        for noise, compared in one.by_level.items():
-            parts.append(f"{mark}{say(one.dataset)}, {say(_at_level(noise, compared))}")
-            ranks = zip(compared.methods, compared.mean_ranks, strict=True)
-            parts.append(grid(_RANKS, [[name, f"{rank:.2f}"] for name, rank in ranks]))
-            parts.append(grid(_PAIRS, _pair_rows(compared)))
+    for one in grids(found):
+        parts += [f"{mark}{say(one.caption)}"] if one.caption else []
+        parts.append(grid(one.heads, one.rows))
     return "\n\n".join(parts) + "\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """One table of statistics: what stands over it (empty: what stood before), heads and rows."""
+
+    caption: str
+    heads: Sequence[str]
+    rows: Rows
+
+
+def grids(found: Statistics) -> Iterator[Grid]:
+    """Yield the tables of statistics, in the order of every output."""
+    yield Grid(caption="", heads=_PLACES, rows=[_place_row(place) for place in found.places])
+    for one in found.overall:
+        caption = f"{one.dataset}: {sentence(one)}"
+        yield Grid(caption=caption, heads=_OVERALL, rows=_overall_rows(one))
+        if one.comparison is not None:
+            yield Grid(caption="", heads=_PAIRS, rows=_pair_rows(one.comparison))
+        for noise, compared in one.by_level.items():
+            ranks = zip(compared.methods, compared.mean_ranks, strict=True)
+            rows = [[name, f"{rank:.2f}"] for name, rank in ranks]
+            caption = f"{one.dataset}, {_at_level(noise, compared)}"
+            yield Grid(caption=caption, heads=_RANKS, rows=rows)
+            yield Grid(caption="", heads=_PAIRS, rows=_pair_rows(compared))
 
 
 _PLACES = (

@@ -13,8 +13,11 @@ from rich.text import Text
 from ..tables.layout import Line
 from ..tables.model import Block, TableModel, reason
 from ..tables.outcome import EXTRAPOLATED, EXTRAPOLATED_ASCII, EXTRAPOLATED_MEANING
-from . import cells, claims, notes
+from . import cells, claims, marks, notes
 from .escape import one_line
+from .partial import without_empty
+from .statistics import NONE
+from .statistics_section import section
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,20 +25,26 @@ if TYPE_CHECKING:
 _MAX_FAILURES = 10
 # Quantities that the first line names one by one.
 _MAX_NAMED = 3
+# Columns of the statistics that hold no numbers: method, dataset, quantity.
+_TEXT_COLUMNS = 3
 
 
-def print_report(model: TableModel, console: Console) -> None:
+def print_report(model: TableModel, console: Console, whole: str = "") -> None:
     """Print a table per method, what is compared, failures and the marks that occur.
 
     Parameters
     ----------
     model
-        The table.
+        The table. Rows and columns that the run has nothing of are left out, and counted.
     console
         Its width decides how many columns stand side by side; an encoding other than UTF-8 gets
         ASCII marks.
+    whole
+        Where the whole table is.
     """
     ascii_only = not console.encoding.lower().startswith("utf")
+    whole_model = model
+    model, left_out = without_empty(model)
     target = model.target
     head = f"{target.paper.short}, {target.title}" if target.paper else target.title
     what = f"{cells.metric_names(model)}, {cells.units(model)}"
@@ -50,7 +59,7 @@ def print_report(model: TableModel, console: Console) -> None:
             (
                 row.spec.label,
                 row.spec.group,
-                [cells.reported(c, _plain, ascii_only=True) for c in row.cells],
+                [cells.reported(c, _plain, ascii_only=ascii_only) for c in row.cells],
             )
             for row in block.rows
         ]
@@ -59,8 +68,12 @@ def print_report(model: TableModel, console: Console) -> None:
             _say(console, text, "dim", ascii_only)
     for block in model.blocks:
         _print_block(console, model, block, ascii_only)
-    _print_winners(console, model, ascii_only)
+    _print_winners(console, whole_model, ascii_only)
+    _print_statistics(console, whole_model, ascii_only)
     _print_failures(console, model, ascii_only)
+    if left_out:
+        where = f"; the whole table: {whole}" if whole else ""
+        _say(console, f"{left_out}{where}.", "yellow", ascii_only)
     for note in model.notes:
         _say(console, note, "yellow", ascii_only)
     _say(console, _legend(model, ascii_only), "dim", ascii_only)
@@ -129,6 +142,23 @@ def _print_winners(console: Console, model: TableModel, ascii_only: bool) -> Non
         value = f" {line.value}" if line.value else ""
         text = f"  {line.dataset} {line.noise}: {line.methods}{value}; {own}: {line.rank}{aside}"
         _say(console, text, "", ascii_only)
+
+
+def _print_statistics(console: Console, model: TableModel, ascii_only: bool) -> None:
+    """Print the robustness area and the mean rank of each method, where there is one."""
+    found = section(model)
+    last = [row[:3] + row[-2:] for row in found.rows] if found else []
+    if found is None or all(set(row[3:]) == {NONE} for row in last):
+        return
+    table = Table(box=ASCII if ascii_only else SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for index, head in enumerate((*found.heads[:3], *found.heads[-2:])):
+        side = "left" if index < _TEXT_COLUMNS else "right"
+        table.add_column(head, justify=side, overflow="fold")
+    for row in last:
+        table.add_row(*(Text(_encode(text, ascii_only)) for text in row))
+    console.print()
+    _say(console, "Statistics over all categories (intervals: reproduce stats)", "bold", ascii_only)
+    console.print(table)
 
 
 def _tables(
@@ -204,10 +234,7 @@ def _print_failures(console: Console, model: TableModel, ascii_only: bool) -> No
 
 
 def _legend(model: TableModel, ascii_only: bool) -> str:
-    texts = [
-        f"{mark.ascii if ascii_only else mark.symbol}: {mark.meaning}"
-        for mark in cells.marks(model)
-    ]
+    texts = [explained] if (explained := marks.sentence(model, ascii_only=ascii_only)) else []
     if any(cells.seeds_note(cell) for b in model.blocks for cell in cells.all_cells(b)):
         texts.append("*: mean over fewer seeds than planned")
     if cells.extrapolated(model):

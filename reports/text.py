@@ -6,12 +6,13 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
+from ..tables.formatting import Mark
 from ..tables.layout import Line
 from ..tables.model import Block, BlockRow, Cell, Entry, TableModel, reason
 from ..tables.outcome import EXTRAPOLATED, EXTRAPOLATED_MEANING
 from ..tables.quantities import QUANTITIES, Pooling, title
 from ..tables.statistics.intervals import mean_interval
-from . import cells, claims, notes
+from . import cells, claims, marks, notes
 from .context import ReportContext
 from .escape import csv_text, markdown
 from .statistics_section import CAPTION, HEADING, section
@@ -20,7 +21,7 @@ CSV_COLUMNS = (
     *("block", "method", "row", "column", "metric", "unit", "shown", "mean", "sd", "sd_shown"),
     *("n", "planned", "mark", "detail", "extrapolated", "reported", "reported_note"),
     *("difference", "synthetic", "n_train", "n_train_noisy", "noise_effective"),
-    *("ci_low", "ci_high"),
+    *("ci_low", "ci_high", "symbol", "reported_symbol"),
 )
 
 
@@ -32,7 +33,9 @@ def render_csv(model: TableModel) -> str:
     printed, only where it may be compared, with the note of the paper's file; ``difference`` is in
     the unit (points for percent). ``n_train`` and the two behind it are means over seeds, empty for
     averages over categories; ``ci_low`` and ``ci_high`` bound the mean over seeds with 95 %
-    confidence (Student), in the unit of ``mean``, empty for one seed.
+    confidence (Student), in the unit of ``mean``, empty for one seed. ``symbol`` is what every
+    other output shows where ``mark`` says why there is no number; ``reported_symbol`` the same for
+    a number that the paper does not report, or not for such a run.
     """
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
@@ -74,6 +77,8 @@ def _csv_row(
         "yes" if model.synthetic else "no",
         *_csv_training(cell, entry),
         *_csv_interval(entry),
+        csv_text(entry.outcome.text()) if mark else "",
+        "" if entry.reported or model.synthetic else Mark.NOT_REPORTED.symbol,
     ]
 
 
@@ -118,6 +123,8 @@ def render_markdown(model: TableModel, context: ReportContext) -> str:
         parts += [markdown(text) for text in notes.table_notes(model, block)]
     for block in model.blocks:
         parts += _block(model, block)
+    explained = marks.sentence(model)
+    parts += [f"Marks: {markdown(explained)}."] if explained else []
     if model.failures:
         parts.append("## Failures")
         parts.append(

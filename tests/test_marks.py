@@ -1,13 +1,19 @@
 """Missing is not bad: every reason for a missing number has a mark of its own."""
 
 import csv
+import html
 import io
+import json
+import re
 
+import pandas as pd
 import pytest
 from rich.console import Console
 from table_frames import make_frame
 
 from adrepro.reports.context import ReportContext
+from adrepro.reports.data import table_document
+from adrepro.reports.escape import latex
 from adrepro.reports.html import render_html
 from adrepro.reports.latex import render_latex
 from adrepro.reports.terminal import print_report
@@ -89,6 +95,54 @@ def test_outputs_show_the_same_marks_and_reasons(model):
     latex = render_latex(model)
     assert r"$\times$" in latex
     assert "skipped" in latex
+
+
+FIVE = {
+    "grid": Mark.NOT_RUN,
+    "bottle": Mark.FAILED,
+    "cable": Mark.SKIPPED,
+    "carpet": Mark.UNDEFINED,
+}
+
+
+def test_five_marks_are_the_same_symbols_in_every_output(frame):
+    """Not run, failed, skipped, not applicable, not reported: one symbol each, explained."""
+    # A second method, so that a category which one of them did not run has a line everywhere.
+    other = make_frame(TABLE1, methods=["osr"])
+    infos = [*INFOS, MethodInfo(name="osr", title="OSR", paper_backbone="alexnet")]
+    model = build_model(TABLE1, pd.concat([frame, other], ignore_index=True), methods=infos)
+    terminal = io.StringIO()
+    print_report(model, Console(file=terminal, width=200))
+    document = json.loads(json.dumps(table_document(model)))
+    pages = {
+        "terminal": terminal.getvalue(),
+        "html": render_html(model, ReportContext()),
+        "markdown": render_markdown(model, ReportContext()),
+        "latex": render_latex(model),
+    }
+    rows = list(csv.DictReader(io.StringIO(render_csv(model))))
+    for place, mark in FIVE.items():
+        own = [r for r in rows if (r["method"], r["row"]) == ("rad", place)]
+        assert {(r["mark"], r["symbol"]) for r in own} == {(mark.name.lower(), mark.symbol)}
+        told = [n for n in document["numbers"] if (n["method"], n["row"]) == ("rad", place)]
+        assert {(n["mark"], n["shown"]) for n in told} == {(mark.name.lower(), mark.symbol)}
+        label = next(row.spec.label for row in model.blocks[0].rows if row.spec.id == place)
+        written = {"latex": latex(mark.symbol)}
+        for name, page in pages.items():
+            symbol = written.get(name, mark.symbol)
+            lines = [line for line in re.split(r"\n|</tr>", page) if label in line]
+            assert any(symbol in line for line in lines), (name, mark)
+    (none,) = {r["reported_symbol"] for r in rows if not r["reported"]}
+    assert none == Mark.NOT_REPORTED.symbol
+    assert {n["reported_shown"] for n in document["numbers"] if n["reported"] is None} == {none}
+    for mark in (*FIVE.values(), Mark.NOT_REPORTED):
+        told = document["marks"][mark.name.lower()]
+        assert told == {"symbol": mark.symbol, "meaning": mark.meaning}
+        for name, page in pages.items():
+            symbol = latex(mark.symbol) if name == "latex" else mark.symbol
+            flat = " ".join(html.unescape(page).split())
+            assert mark.meaning in flat, (name, mark)
+            assert symbol in flat, (name, mark)
 
 
 def test_verdicts_call_nothing_missing_worse(frame):

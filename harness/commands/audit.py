@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ...datasets.errors import UsageError
+from ..console import make_console
 
 if TYPE_CHECKING:
     from ...tables.audit.finding import Audit
@@ -102,7 +103,7 @@ def _print(audits: list[Audit], out: Path | None) -> None:
     from ...reports.audit import print_audit
 
     buffer = StringIO()
-    console = Console() if out is None else Console(file=buffer, width=120)
+    console = make_console() if out is None else Console(file=buffer, width=120)
     for audit in audits:
         print_audit(audit, console)
     if out is not None:

@@ -6,26 +6,28 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ..console import make_console
+
 
 @contextmanager
 def file_progress() -> Iterator[Callable[[int, int], None]]:
     """Show how many files are done, on a terminal only; yields ``tick(done, total)``."""
-    from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
-    with _bar(Progress(*columns, console=Console(stderr=True), transient=True), "scanning") as tick:
+    bar = Progress(*columns, console=make_console(stderr=True), transient=True)
+    with _bar(bar, "scanning") as tick:
         yield tick
 
 
 @contextmanager
 def byte_progress() -> Iterator[Callable[[int, int | None], None]]:
     """Show bytes and speed, on a terminal only; yields ``tick(done, total or None)``."""
-    from rich.console import Console
     from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
 
     columns = (*Progress.get_default_columns()[:2], DownloadColumn(), TransferSpeedColumn())
-    with _bar(Progress(*columns, console=Console(stderr=True), transient=True), "fetching") as tick:
+    bar = Progress(*columns, console=make_console(stderr=True), transient=True)
+    with _bar(bar, "fetching") as tick:
         yield tick
 
 

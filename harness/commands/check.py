@@ -71,7 +71,7 @@ def check(
         from .stored import alternatives
 
         found = add_alternatives(found, opened.target, alternatives(opened))
-    if not options.quiet:
+    if as_json or not options.quiet:
         shown = render_json(found, strict=strict) if as_json else render_text(
             found, everything=everything
         )  # fmt: skip

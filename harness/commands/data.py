@@ -20,6 +20,7 @@ from ...datasets.catalog import (
     resolve_data_root,
 )
 from ...datasets.errors import DataError
+from ..console import make_console
 from .bars import byte_progress, file_progress
 from .options import split_names
 
@@ -59,7 +60,6 @@ def list_command(data_root: Path | None, as_json: bool) -> None:
     if as_json:
         _print_json({"data_root": str(resolve_data_root(data_root)), "datasets": rows})
         return
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -70,7 +70,7 @@ def list_command(data_root: Path | None, as_json: bool) -> None:
         where = row["path"] or row["hint"]
         cells = (row["name"], row["title"], row["categories"], row["images"], row["licence"], where)
         table.add_row(*(Text("" if cell is None else str(cell)) for cell in cells))
-    Console().print(table)
+    make_console().print(table)
 
 
 @command.command("scan")
@@ -107,7 +107,10 @@ def scan_command(
     manifest = _scan(dataset, **how)
     if write_manifest:
         manifest.write(write_manifest)
-    _print_json(_scan_document(dataset, manifest)) if as_json else _print_scan(dataset, manifest)
+    if as_json:
+        _print_json(_scan_document(dataset, manifest))
+    else:
+        _print_scan(dataset, manifest, categories)
     if manifest.errors:
         context.exit(_PROBLEMS_FOUND)
 
@@ -231,7 +234,7 @@ def _scan_document(dataset: Dataset, manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def _print_scan(dataset: Dataset, manifest: Manifest) -> None:
+def _print_scan(dataset: Dataset, manifest: Manifest, categories: tuple[str, ...]) -> None:
     from ...datasets.manifest import Severity
 
     tally = ", ".join(f"{each.value}s: {len(manifest.of(each))}" for each in Severity)
@@ -240,7 +243,24 @@ def _print_scan(dataset: Dataset, manifest: Manifest) -> None:
         f" from cache: {manifest.reused}, categories: {len(dataset.categories)}; {tally}"
     )
     lines = [f"{each.severity.value}: {each.line()}" for each in manifest.problems]
-    _print_lines([*lines, summary])
+    _print_lines([*lines, summary, *_told_of_missing(dataset, categories)])
+
+
+def _told_of_missing(dataset: Dataset, categories: tuple[str, ...]) -> list[str]:
+    """Say how many images the official dataset has, where this copy has others."""
+    from ...datasets.verify import count
+
+    official = dataset_info(dataset.name).counts
+    wanted = {name: each for name, each in official.items() if name in (categories or official)}
+    there = [name for name in wanted if name in dataset.members]
+    have = sum(count(dataset.members[name]).total for name in there)
+    whole = sum(each.total for each in wanted.values())
+    if have == whole:
+        return []
+    return [
+        f"note: {have} images in {len(there)} categories; the official set has {whole} in "
+        f"{len(wanted)}; `reproduce data verify {dataset.name}` lists what differs"
+    ]
 
 
 def _print_json(document: Any) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from ...datasets.errors import UsageError
 from ..cell import canonical_json
+from ..console import make_console
 from ..store import Record, Status, Store
 from ..tuned import read_tuned
 from .inspect import STORE_OPTION, cell_of
@@ -34,7 +34,7 @@ def explain(cell: str, store: Path, as_json: bool) -> int:
     if as_json:
         print(json.dumps(shown, indent=1, sort_keys=True))
         return 0
-    console = Console()
+    console = make_console()
     console.print(
         f"key     {record.key}\nstatus  {record.status.value} {record.reason}", markup=False
     )

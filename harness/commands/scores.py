@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 
 from ...datasets.errors import UsageError
+from ..console import make_console
 from .options import split_levels, split_names, split_protocols
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def _plan(grid: Grid, data_root: Path | None) -> Plan:
     from ..plan import make_plan
 
     made = make_plan(grid, data_root=data_root, cache=None, workers=cores(), need_weights=False)
-    notes = Console(stderr=True)
+    notes = make_console(stderr=True)
     for note in made.notes:
         notes.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
     return made

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ...tables.statistics.intervals import Interval
     from ...tables.statistics.places import IntervalOfRun
 
+FORMATS = ("text", "json", "md", "tex")
 DIAGRAMS = (".svg", ".pdf", ".png")
 
 
@@ -26,8 +27,10 @@ DIAGRAMS = (".svg", ".pdf", ".png")
 @click.option(
     "--metric", default="image_auroc", show_default=True, metavar="NAME", help="Quantity."
 )
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
-@click.option("--markdown", "as_markdown", is_flag=True, help="Markdown tables.")
+@click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True,
+              help="Aligned text, JSON, Markdown, or LaTeX on booktabs.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@click.option("--markdown", "as_markdown", is_flag=True, help="The same as --format md.")
 @click.option(
     "--diagram", type=click.Path(path_type=Path), metavar="FILE",
     help="Also draw the critical-difference diagram (.svg, .pdf or .png).",
@@ -38,6 +41,7 @@ def stats(
     target: str,
     metric: str,
     per_level: bool,
+    form: str,
     as_json: bool,
     as_markdown: bool,
     diagram: Path | None,
@@ -50,10 +54,12 @@ def stats(
     ranks; the area under the curve over noise levels. Whatever the target or the options ask for
     has a number or a mark; only complete sets are averaged. Give the options of the run.
     """
+    from ...reports.latex_statistics import render_tex
     from ...reports.statistics import render, render_diagram, render_json
     from ...tables.statistics.summary import statistics_of
     from ..files import require_writable, write_atomic
 
+    form = _form(form, as_json, as_markdown)
     if diagram and diagram.suffix not in DIAGRAMS:
         raise UsageError(f"--diagram {diagram}: expected a name that ends in {', '.join(DIAGRAMS)}")
     opened = open_target(target, options)
@@ -67,14 +73,29 @@ def stats(
     )
     for note in opened.stored.notes:
         click.echo(f"note: {note}", err=True)
-    if as_json:
-        sys.stdout.write(render_json(found, opened.target.name))
-    else:
-        sys.stdout.write(render(found, opened.target.name, as_markdown=as_markdown))
+    name = opened.target.name
+    match form:
+        case "json":
+            text = render_json(found, name)
+        case "tex":
+            text = render_tex(found, name)
+        case _:
+            text = render(found, name, as_markdown=form == "md")
+    if form == "json" or not options.quiet:
+        sys.stdout.write(text)
     if diagram:
         require_writable(diagram.absolute().parent, "--diagram")
         write_atomic(diagram, render_diagram(found, diagram.suffix[1:]))
     return 0
+
+
+def _form(form: str, as_json: bool, as_markdown: bool) -> str:
+    """Return the one format that was asked for."""
+    short = [name for name, given in (("json", as_json), ("md", as_markdown)) if given]
+    asked = sorted({*short, form} - {"text"})
+    if len(asked) > 1:
+        raise UsageError(f"two formats, {' and '.join(asked)}: give one of them")
+    return asked[0] if asked else "text"
 
 
 def _from_images(store: Store) -> IntervalOfRun:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from ..console import make_console
 
 if TYPE_CHECKING:
     from ...tables.spec import Target
@@ -41,7 +42,7 @@ def command(as_json: bool, papers: tuple[Path, ...]) -> int:
         levels = ", ".join(f"{level:g}" for level in run.noise)
         row = (target.name, paper, ", ".join(run.methods), levels, run.seeds, _cells(target))
         table.add_row(*(Text(str(text)) for text in row))
-    Console().print(table)
+    make_console().print(table)
     return 0
 
 

@@ -10,15 +10,19 @@ from ..quantities import QUANTITIES
 from ..tomlcheck import nearest
 
 # What people write → what it may mean here.
-_MEANINGS: Mapping[str, tuple[str, ...]] = (
-    dict.fromkeys(("auroc", "auc", "rocauc", "aurocroc"), ("image_auroc", "pixel_auroc"))
-    | dict.fromkeys(("ap", "aupr", "auprc", "averageprecision"), ("image_ap", "pixel_ap"))
-    | dict.fromkeys(("iauroc", "imageauc", "imagelevelauroc", "detection"), ("image_auroc",))
-    | dict.fromkeys(("pauroc", "pixelauc", "pixellevelauroc"), ("pixel_auroc",))
-    | dict.fromkeys(("localization", "localisation", "segmentation"), ("pixel_auroc",))
-    | dict.fromkeys(("pro", "auproscore", "proscore"), ("aupro",))
-    | dict.fromkeys(("f1score", "fscore", "f1max"), ("f1", "f1_max"))
+_AUROC, _AP = ("image_auroc", "pixel_auroc"), ("image_ap", "pixel_ap")
+_WORDS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
+    (("auroc", "auc", "rocauc", "aurocroc"), _AUROC),
+    (("ap", "aupr", "auprc", "averageprecision"), _AP),
+    (("iauroc", "imageauc", "imagelevelauroc", "detection"), _AUROC[:1]),
+    (("pauroc", "pixelauc", "pixellevelauroc"), _AUROC[1:]),
+    (("localization", "localisation", "segmentation"), _AUROC[1:]),
+    (("pro", "auproscore", "proscore"), ("aupro",)),
+    (("f1score", "fscore", "f1max"), ("f1", "f1_max")),
 )
+_MEANINGS: Mapping[str, tuple[str, ...]] = {
+    word: meant for words, meant in _WORDS for word in words
+}
 _KINDS = {"image": "one score per image", "pixel": "one per pixel"}
 _SEPARATORS = {";": "semicolons", "\t": "tabs"}
 _DECIMAL_COMMA = re.compile(r"[0-9]{1,3},[0-9]{1,4}")

@@ -1,0 +1,157 @@
+"""``reproduce status``: how many cells are finished, failed or still to run."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from ...datasets.errors import UsageError
+from ..console import make_console
+from ..store import Status, Store
+from .inspect import FULL_OPTION, index_of
+from .options import Options, grid_options
+
+# What a cell is, but for the hashes of what it depends on: a cell that failed under an old hash
+# and finished under a new one is finished.
+_CELL = (
+    *("dataset", "category", "noise", "protocol", "seed", "method", "settings", "backbone"),
+    *("image_size", "evaluation"),
+)
+_SHOWN = ("method", "dataset", "status", "label", "key", "error")
+_TROUBLED = frozenset({Status.FAILED.value, Status.DAMAGED.value})
+
+Line = Mapping[str, Any]
+
+
+@click.command(name="status")
+@click.argument("target", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+@click.option("--watch", is_flag=True, help="Show the runs that go on, until they end.")
+@click.option(
+    "--every",
+    type=click.FloatRange(min=0.1),
+    default=2.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How often --watch looks.",
+)
+@FULL_OPTION
+@grid_options
+def status(
+    target: str | None, as_json: bool, watch: bool, every: float, full: bool, options: Options
+) -> int:
+    """Count the cells of a store by method, dataset and state; list the failures.
+
+    With TARGET, or with --method and --dataset, count the cells that this asks for: also those that
+    are still to run, and nothing else. Give the options of the run.
+
+    --watch shows, from another terminal, how far the runs on the store are and which cells are in
+    flight. Its exit code is 0 if everything was done when they ended, else 1.
+    """
+    if watch:
+        from .watch import watch as follow
+
+        if as_json or target is not None:
+            raise UsageError("--watch shows every run on the store; leave out --json and TARGET")
+        return follow(Store(options.store), make_console(quiet=options.quiet), every)
+    if target is None and not options.methods:
+        lines, superseded = current(_stored(options, full))
+    else:
+        lines, superseded = list(_planned(target, options)), 0
+    counts = Counter((line["method"], line["dataset"], line["status"]) for line in lines)
+    rows = [
+        {"method": m, "dataset": d, "status": s, "cells": n}
+        for (m, d, s), n in sorted(counts.items())
+    ]
+    troubled = [
+        {"cell": line["label"], "key": line["key"], "reason": line["error"]}
+        for line in lines
+        if line["status"] in _TROUBLED
+    ]
+    if as_json:
+        document = {"counts": rows, "troubled": troubled, "superseded": superseded}
+        click.echo(json.dumps(document, indent=1))
+    elif not options.quiet:
+        _print(rows, troubled, superseded)
+    return 0
+
+
+def _stored(options: Options, full: bool) -> list[Line]:
+    columns = tuple(dict.fromkeys((*_SHOWN, *_CELL)))
+    found = index_of(options.store, full=full).rows(*columns)
+    known = (dict(zip(columns, values, strict=True)) for values in found)
+    return [line | {n: line[n] or "?" for n in ("method", "dataset")} for line in known]
+
+
+def current(lines: Iterable[Line]) -> tuple[list[Line], int]:
+    """Leave out failures of cells that have finished since, and all but one failure of a cell.
+
+    Parameters
+    ----------
+    lines
+        What a store says about each key, with the columns of a cell.
+
+    Returns
+    -------
+    tuple
+        The lines that count, and how many failures do not.
+    """
+    lines = list(lines)
+    done = {_cell(line) for line in lines if line["status"] == Status.DONE.value}
+    kept, superseded, failed = [], 0, set()
+    for line in lines:
+        if line["status"] == Status.FAILED.value:
+            cell = _cell(line)
+            if cell in done or cell in failed:
+                superseded += 1
+                continue
+            failed.add(cell)
+        kept.append(line)
+    return kept, superseded
+
+
+def _cell(line: Line) -> tuple[Any, ...]:
+    return tuple(line[name] for name in _CELL)
+
+
+def _planned(target: str | None, options: Options) -> Iterator[Line]:
+    """Yield every cell that is asked for, once."""
+    from .run import grid_of, plan_grid
+
+    store = Store(options.store)
+    notes = make_console(stderr=True, quiet=options.quiet)
+    made = plan_grid(grid_of(target, options), options, notes, store.manifests)
+    for planned in made.distinct:
+        record = store.read(planned.key)
+        yield {
+            "method": planned.method.name,
+            "dataset": planned.identity.cell.dataset,
+            "status": record.status.value,
+            "label": planned.label,
+            "key": planned.key,
+            "error": record.reason,
+        }
+
+
+def _print(rows: Iterable[Line], troubled: Iterable[Mapping[str, str]], superseded: int) -> None:
+    console = make_console()
+    table = Table(box=None, pad_edge=False)
+    for head in ("method", "dataset", "status"):
+        table.add_column(head, overflow="fold")
+    table.add_column("cells", justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(*(Text(str(value)) for value in row.values()))
+    console.print(table)
+    for item in troubled:
+        text = f"{item['cell']}: {item['reason']}"
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+    if superseded:
+        what = "failure is" if superseded == 1 else "failures are"
+        text = f"{superseded} earlier {what} not counted: the cells have finished or failed since"
+        console.print(text, highlight=False, soft_wrap=True)

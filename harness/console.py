@@ -1,0 +1,31 @@
+"""Where people read: plain text without a terminal, and on one where ``NO_COLOR`` is set."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def make_console(*, stderr: bool = False, quiet: bool = False) -> Console:
+    """Return a console on standard output, or on standard error.
+
+    Parameters
+    ----------
+    stderr
+        Write to standard error: notes and progress, so that standard output carries results alone.
+    quiet
+        Write nothing.
+
+    Returns
+    -------
+    rich.console.Console
+        Without a terminal, or with a ``NO_COLOR`` that is not empty (https://no-color.org), it
+        writes no control character at all: neither colour nor bold, no bar that moves the cursor.
+    """
+    from rich.console import Console
+
+    plain = bool(os.environ.get("NO_COLOR"))
+    return Console(stderr=stderr, quiet=quiet, force_terminal=False if plain else None)
