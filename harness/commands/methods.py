@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from ...datasets.errors import ContractError
+from ..console import make_console
 
 
 @click.group(name="methods")
@@ -39,7 +39,7 @@ def list_methods(as_json: bool) -> None:
         presets = ", ".join(("paper", *info.presets))
         row = (info.name, info.paper, info.backbone or "none", info.image_size, maps, presets)
         table.add_row(*(Text(str(text)) for text in row))
-    console = Console()
+    console = make_console()
     console.print(table)
     variants = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for head in ("variant", "as printed", "pixels", "its own under presets"):
@@ -69,7 +69,7 @@ def show(name: str) -> None:
     from .method_page import method_page
 
     page = method_page(name)
-    Console().print(page)
+    make_console().print(page)
 
 
 @command.command()
