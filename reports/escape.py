@@ -9,7 +9,10 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_SPACES = re.compile(r"\s+")
+from ..datasets.plain import one_line
+
+__all__ = ["csv_text", "latex", "markdown", "one_line"]
+
 # Inside a line; and what would make a line a list, a heading or a rule at its start.
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]|~$]|:(?=//)|^[-+=#]|^[0-9]+(?=[.)](?: |$)))")
 _HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
@@ -31,8 +34,8 @@ _LATEX = {
     "|": r"\textbar{}",
     '"': r"\textquotedblright{}",
     "'": "'{}",
-    "`": "`{}",
     # Braces end ligatures: -- and ?` must stay what they are.
+    "`": "{}`{}",
     "-": "-{}",
     "–": r"\textendash{}",
     "—": r"\textemdash{}",
@@ -89,20 +92,15 @@ _ACCENTS = {
 }
 
 
-def one_line(text: str) -> str:
-    """Collapse white space and drop control characters."""
-    flat = _SPACES.sub(" ", text)
-    kept = (char for char in flat if unicodedata.category(char) not in ("Cc", "Cf", "Cs"))
-    return _SPACES.sub(" ", "".join(kept)).strip()
-
-
 def latex(text: str) -> str:
     """Escape for LaTeX text mode in any font encoding.
 
     Characters that TeX's own fonts lack become ``[U+4E2D]``; words that would not fit into a column
     may break.
     """
-    return " ".join(_latex_word(word) for word in one_line(text).split(" "))
+    escaped = " ".join(_latex_word(word) for word in one_line(text).split(" "))
+    # What comes before, such as the end of a table's row, must not take it as an argument.
+    return f"{{}}{escaped}" if escaped.startswith(("[", "*")) else escaped
 
 
 def _latex_word(word: str) -> str:

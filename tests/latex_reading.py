@@ -37,6 +37,8 @@ def read_floats(text: str) -> list[tuple[str, list[Row]]]:
     """Caption and rows of every tabular; a row is its name and the texts of its places."""
     found = []
     for part in text.split(r"\begin{table}")[1:]:
+        if re.search(r"\\label\{[^}]*-statistics[-0-9]*\}", part):
+            continue  # no table of the paper
         caption = re.search(r"\\caption\{(.*)\}\n", part)
         body = re.search(r"\\midrule\n(.*?)\\bottomrule", part, flags=re.DOTALL)
         assert caption is not None

@@ -208,12 +208,12 @@ def test_standalone_compiles_as_it_is(models, form, tmp_path):
 def test_layout_is_the_papers():
     """Two head rows over the levels, rules between the groups, a caption and a label each."""
     model = build_model(TABLE1, make_frame(TABLE1, change=CHANGE), methods=INFOS)
-    text = render_latex(model)
+    text = render_latex(model).partition(r"\caption{Statistics")[0]
     assert r"\multicolumn{12}{c@{}}{Noise Level (\%)}" in text
     assert r"Class & \multicolumn{2}{c}{0\%} & \multicolumn{2}{c}{10\%}" in text
     assert r"& \multicolumn{2}{c}{IA/PA}" in text
     assert text.count(r"S[table-format={2.1}]@{/}S[table-format={2.1}]") > 0
-    assert text.count(r"\label{tab:rad-table1-") == text.count(r"\begin{table}") == 3
+    assert text.count(r"\label{tab:rad-table1-") == len(read_floats(render_latex(model))) == 3
     assert r"\adreprobold 91.4 & 90.1" in text  # bold as the paper prints it
     assert text.count("\\midrule\n") == 3 * 3
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from ...tables.quantities import title
 from ...tables.verdicts.verdict import Check, Judged, Verdict
+from ..escape import one_line
 from . import words
 
 # Verdicts in the order in which they need a look; the reproduced ones come with --all only.
@@ -41,7 +42,13 @@ def render_text(check: Check, *, everything: bool = False) -> str:
         lines += ["", f"{verdict.label} ({len(cells)}): {verdict.meaning}"]
         singly = [c for c in cells if everything or verdict in _SINGLY or c.alternatives]
         lines += _singly(singly) + _grouped(cell for cell in cells if cell not in singly)
-    return "\n".join(lines) + "\n"
+    return "".join(f"{_clean(line)}\n" for line in lines)
+
+
+def _clean(line: str) -> str:
+    """Drop what names and messages may hold for a terminal; keep the indent."""
+    indent = len(line) - len(line.lstrip(" "))
+    return line[:indent] + one_line(line)
 
 
 def _singly(cells: Iterable[Judged]) -> list[str]:
