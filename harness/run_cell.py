@@ -1,0 +1,140 @@
+"""Run one cell: load → fit → score → metrics → write. The same code under every engine."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .env import capture, device_name
+from .evaluate import evaluate, score_arrays
+from .evaluations import PER_IMAGE_MINMAX
+from .fitting import Fits, context_of, fit_task
+from .isolation import own_state
+from .log import CappedLog
+from .minmax import stretched_scores
+from .scorecells import measure_file
+from .scoring import SharedScores, score_task
+from .store import Failure, Store
+from .task import PhaseError, Task, as_failure, image_set, phase, training_key
+from .tuned import Tuned
+
+if TYPE_CHECKING:
+    from ..methods.features import FeatureProvider
+
+LOG_LIMIT = 200_000
+
+
+def run_cell(
+    task: Task,
+    features: FeatureProvider,
+    progress: Callable[[float, str], None],
+    fits: Fits | None = None,
+    shared: SharedScores | None = None,
+) -> Failure | None:
+    """Run one cell and publish its result or its failure.
+
+    Parameters
+    ----------
+    task
+        The cell and its images.
+    features
+        Frozen features of the cell's backbone, shared by the cells of a group.
+    progress
+        Called with a fraction and a text.
+    fits
+        Fitted methods that the worker holds; a cell with the same training set is not fitted
+        again. None = nothing is held.
+    shared
+        Scores that the worker holds for cells that evaluate the same. None = nothing is held.
+
+    Returns
+    -------
+    Failure or None
+        None when the result was published.
+    """
+    store = Store(task.store)
+    log = CappedLog(LOG_LIMIT)
+    try:
+        with own_state(), contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+            held = (fits or Fits(), shared or SharedScores())
+            row, arrays, documents = _measure(task, features, progress, *held)
+        with phase("write"):
+            store.write_result(task.identity, row, arrays, documents, log.text())
+    except PhaseError as err:
+        failure = as_failure(err, task.device, task.batch_scale)
+        store.write_failure(task.identity, failure)
+        return failure
+    return None
+
+
+def _measure(
+    task: Task,
+    features: FeatureProvider,
+    progress: Callable[[float, str], None],
+    fits: Fits,
+    shared_scores: SharedScores,
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Fit, score and evaluate; return the row, the arrays and the documents to store."""
+    if task.scores is not None:
+        return *measure_file(task, task.scores), _documents(task)
+    start = time.perf_counter()
+    cell = task.identity.cell
+    with phase("load"):
+        context = context_of(task, features, progress)
+        test = image_set(task.test, cell.image_size)
+    before = features.compute_s
+    fitted = fit_task(task, context, fits)
+    shared = not fits.first_use(training_key(task))
+    if not shared:
+        print(fitted.log, end="")
+        before -= fitted.features_s
+    scored = score_task(task, fitted.method, test, context, shared_scores)
+    with phase("metrics"):
+        scores = scored.scores
+        if cell.evaluation == PER_IMAGE_MINMAX:
+            scores = stretched_scores(scores, fitted.method, cell.image_size)
+        row = dict(task.row) | evaluate(scores, fitted, task.train, task.test, cell)
+        row |= {
+            "fit_s": round(fitted.fit_s, 6),
+            "fit_shared": shared,
+            "stacked": fitted.stacked,
+            "batch_scale": task.batch_scale,
+            "score_ms_per_image": round(1000 * scored.seconds / max(1, len(test)), 6),
+            "latency_ms": scored.latency_ms,
+            "features_s": round(features.compute_s - before, 6),
+            "peak_memory_mb": max(fitted.memory_mb, scored.memory_mb),
+            "device": task.device,
+            "device_name": device_name(task.device),
+            "exclusive": task.exclusive,
+            **(fitted.tuned.row(device_name(task.device)) if fitted.tuned else {}),
+            "warnings": [*_warnings(task, fits, fitted.tuned), *scored.warnings],
+        }
+    # All that this cell cost, with metrics and shared features; for forecasts, not for tables.
+    together = fitted.fit_s + fitted.features_s if fitted.stacked > 1 else 0.0
+    row["wall_s"] = round(time.perf_counter() - start + together, 6)
+    threshold = row["threshold"]
+    arrays = {"scores": score_arrays(scores, fitted, task.train, task.test, threshold)}
+    if task.keep_maps and scored.scores.maps is not None:
+        # Raw under every evaluation: what is done to them can be done again.
+        arrays["maps"] = {"maps": scored.scores.maps.astype(np.float32)}
+    return row, arrays, _documents(task)
+
+
+def _warnings(task: Task, fits: Fits, tuned: Tuned | None) -> list[str]:
+    """Return what is to be said of how a cell came about, whatever its scores are."""
+    told = [*task.warnings, *fits.warnings(training_key(task))]
+    return told + (tuned.warnings() if tuned else [])
+
+
+def _documents(task: Task) -> dict[str, Any]:
+    return {
+        "images": {
+            "train": [sample.document() for sample in task.train],
+            "test": [sample.document() for sample in task.test],
+        },
+        "env": capture(task.device),
+    }
