@@ -29,6 +29,8 @@ A method CAN
 - ask ``context.features`` for frozen backbone features, computed once and shared by noise levels,
   seeds and methods;
 - report ``context.progress(fraction, text)``;
+- take ``context.batch(n)`` images at once where it would take ``n`` for scoring: half as many when
+  the cell has run out of memory;
 - declare reduced settings for the presets in ``presets``, named settings such as ablations in
   ``variants`` (``rad@no-meta`` on the command line), and what departs from its paper in
   ``departures``: all are printed with the results;
@@ -101,6 +103,9 @@ class Context:
     want_maps
         False where the harness needs image scores only (training images, for the threshold): a
         method may then return ``maps=None`` and save the work.
+    batch_scale
+        Below 1 where the cell ran out of memory before: what a method scores at once is to be
+        multiplied with it, see `batch`. The batches that it trains with are its paper's and stay.
     progress
         Called with a fraction in [0, 1] and a short text.
     """
@@ -109,11 +114,16 @@ class Context:
     features: FeatureProvider
     seed_axes: tuple[str | int, ...]
     want_maps: bool = True
+    batch_scale: float = 1.0
     progress: Callable[[float, str], None] = field(default=lambda _fraction, _text: None)
 
     def seed(self, purpose: str) -> int:
         """Return the seed for one purpose, e.g. ``"coreset"`` or ``"init"``; in [0, 2**63)."""
         return derive_seed(purpose, *self.seed_axes)
+
+    def batch(self, count: int) -> int:
+        """Return how many images to take at once where a method would take ``count``; ≥ 1."""
+        return max(1, int(count * self.batch_scale))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

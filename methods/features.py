@@ -77,6 +77,9 @@ class FeatureProvider:
         Folder of the feature files; None keeps features in memory only.
     memory_bytes
         How much the process may keep in memory.
+    batch_scale
+        What the number of images in a forward pass is multiplied with; below 1 where memory did
+        not suffice before.
     """
 
     def __init__(
@@ -86,9 +89,12 @@ class FeatureProvider:
         cache_dir: Path | None = None,
         *,
         memory_bytes: int = MEMORY_BYTES,
+        batch_scale: float = 1.0,
     ) -> None:
         self._spec, self.device, self.cache_dir = spec, device, cache_dir
         self._recent = Recent(memory_bytes)
+        self._batch_scale = batch_scale
+        self._batch = max(1, int(FORWARD_BATCH * batch_scale))
         self.compute_s = 0.0  # seconds spent on computing features, for whoever takes the time
 
     @property
@@ -109,7 +115,9 @@ class FeatureProvider:
 
     def uncached(self) -> FeatureProvider:
         """Return a provider on the same network that remembers nothing; to time the whole path."""
-        cold = FeatureProvider(self._spec, self.device, None, memory_bytes=0)
+        cold = FeatureProvider(
+            self._spec, self.device, None, memory_bytes=0, batch_scale=self._batch_scale
+        )
         if "backbone" in self.__dict__:
             cold.__dict__["backbone"] = self.backbone
         return cold
@@ -147,7 +155,7 @@ class FeatureProvider:
             arrays = {str(s): m.contiguous().cpu().numpy() for s, m in found.items()}
             return [{k: a[i].copy() for k, a in arrays.items()} for i in range(len(pixels))]
 
-        items = self._collect(images, view, lambda image: image, compute, FORWARD_BATCH)
+        items = self._collect(images, view, lambda image: image, compute, self._batch)
         return {s: np.stack([item[str(s)] for item in items]) for s in strides}
 
     def pooled(
@@ -190,12 +198,12 @@ class FeatureProvider:
             flat = np.concatenate(pixels)
             parts = [
                 pooled_scales(self.backbone, self.backbone.normalise(chunk), sizes, stride)
-                for chunk in np.split(flat, range(FORWARD_BATCH, len(flat), FORWARD_BATCH))
+                for chunk in np.split(flat, range(self._batch, len(flat), self._batch))
             ]
             rows = np.concatenate([part.cpu().numpy() for part in parts])
             return [{"pooled": part} for part in np.split(rows, len(pixels))]
 
-        batch = max(1, FORWARD_BATCH // len(views))
+        batch = max(1, self._batch // len(views))
         items = self._collect(images.resized(max(sizes)), view, transformed, compute, batch)
         return np.stack([item["pooled"] for item in items])
 

@@ -14,6 +14,7 @@ from adrepro.datasets.errors import CellError
 from adrepro.methods.reconstruction import pixels as pixel_tools
 from adrepro.methods.reconstruction import similarity
 from adrepro.methods.reconstruction.training import step_decay, train
+from reconstruction_world import scratch_context
 
 
 def noise(*shape, seed=0):
@@ -104,7 +105,7 @@ def test_mean_filter_is_scipys():
 def test_chunks_are_all_images_in_order(tmp_path):
     """Chunks put together are the set itself, in [0, 1]."""
     images = drawn_set(tmp_path / "images", pixel_tools.CHUNK + 3, size=16)
-    found = torch.cat(list(pixel_tools.chunks(images, "cpu")))
+    found = torch.cat(list(pixel_tools.chunks(images, scratch_context())))
     expected = images.array().transpose(0, 3, 1, 2) / 255
     np.testing.assert_allclose(found, expected, atol=1e-6)
 

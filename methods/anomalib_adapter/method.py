@@ -81,7 +81,7 @@ class AnomalibMethod(Method):
 
         image_scores, maps = [], []
         with torch.inference_mode():
-            for batch in self._batches(images, context.device):
+            for batch in self._batches(images, context):
                 found = self._network(batch)
                 scores, found_maps = found.pred_score, found.anomaly_map
                 if self.localises and found_maps is None:
@@ -96,12 +96,13 @@ class AnomalibMethod(Method):
             image=np.concatenate(image_scores), maps=np.concatenate(maps) if maps else None
         )
 
-    def _batches(self, images: ImageSet, device: str) -> Iterator[torch.Tensor]:
+    def _batches(self, images: ImageSet, context: Context) -> Iterator[torch.Tensor]:
         import torch
 
-        for start in range(0, len(images), CHUNK):
-            part = images.subset(range(start, min(start + CHUNK, len(images)))).array()
-            pixels = torch.from_numpy(part.copy()).to(device).permute(0, 3, 1, 2).contiguous()
+        chunk = context.batch(CHUNK)
+        for start in range(0, len(images), chunk):
+            part = images.subset(range(start, min(start + chunk, len(images)))).array()
+            pixels = torch.from_numpy(part.copy()).to(context.device).permute(0, 3, 1, 2).contiguous()
             yield self._transform(pixels.float() / 255)
 
     def _epochs(self) -> int | None:

@@ -153,8 +153,9 @@ class CSFlow(Method):
         from .train import latent_scores
 
         image_scores, maps = [], []
-        for start in range(0, len(images), CHUNK):
-            part = images.subset(range(start, min(start + CHUNK, len(images))))
+        chunk = context.batch(CHUNK)
+        for start in range(0, len(images), chunk):
+            part = images.subset(range(start, min(start + chunk, len(images))))
             with torch.no_grad():
                 latents, _ = self._flow(self._standardised(self._maps(part, context)), jac=False)
                 scores, finest = latent_scores(latents)
@@ -176,8 +177,9 @@ class CSFlow(Method):
         from .features import scale_maps
 
         parts = []
-        for start in range(0, len(images), CHUNK):
-            rows = range(start, min(start + CHUNK, len(images)))
+        chunk = context.batch(CHUNK)
+        for start in range(0, len(images), chunk):
+            rows = range(start, min(start + chunk, len(images)))
             pixels = np.stack([np.asarray(images[i]) for i in rows])
             parts.append(scale_maps(context.features.backbone, pixels, self.settings.scales))
             progress(start / len(images))

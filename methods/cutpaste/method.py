@@ -139,7 +139,7 @@ class CutPaste(Method):
         from ..reconstruction.pixels import chunks
 
         with torch.no_grad():
-            found = [self._network.embed(batch).cpu() for batch in chunks(images, context.device)]
+            found = [self._network.embed(batch).cpu() for batch in chunks(images, context)]
         return torch.cat(found).double().numpy()
 
     def _new_network(self, context: Context) -> ThreeWayClassifier:

@@ -150,10 +150,10 @@ class DRAEM(Method):
 
         maps = []
         with torch.no_grad():
-            for index, batch in enumerate(chunks(images, context.device)):
+            for index, batch in enumerate(chunks(images, context)):
                 logits = self._segment(torch.cat([self._repair(batch), batch], dim=1))
                 maps.append(logits.softmax(dim=1)[:, 1].cpu())
-                context.progress(min(1.0, (index + 1) * CHUNK / len(images)), "segmentation")
+                context.progress(min(1.0, (index + 1) * context.batch(CHUNK) / len(images)), "segmentation")
         found = torch.cat(maps)
         return Scores(
             image=mean_filter(found, self.settings.filter).amax(dim=(1, 2)).numpy(),

@@ -29,6 +29,7 @@ def gradient_maps(
     stride: int,
     angles: Sequence[float],
     sigma: float,
+    batch_scale: float = 1.0,
 ) -> np.ndarray:
     """Compute anomaly maps from the gradient of the training loss at the input pixels.
 
@@ -50,6 +51,8 @@ def gradient_maps(
         Rotation of the views in degrees.
     sigma
         Of the Gaussian blur, in pixels.
+    batch_scale
+        What the number of images in a pass is multiplied with, see `Context.batch_scale`.
 
     Returns
     -------
@@ -58,7 +61,7 @@ def gradient_maps(
     """
     maps: list[torch.Tensor] = []
     side = max(sizes)
-    step = max(1, BATCH_PIXELS // side**2)
+    step = max(1, int(batch_scale * BATCH_PIXELS) // side**2)
     for start in range(0, len(images), step):
         part = [np.asarray(images[i]) for i in range(start, min(start + step, len(images)))]
         total = torch.zeros(len(part), side, side, device=backbone.device)

@@ -216,6 +216,7 @@ class FlowMethod(Method):
                 stride=self._stride(context),
                 angles=tuple(view.angle for view in bank(self.settings.localise_views)),
                 sigma=self.settings.blur_sigma,
+                batch_scale=context.batch_scale,
             )
 
     def _features(self, images: ImageSet, views: int, context: Context) -> torch.Tensor:

@@ -155,8 +155,9 @@ class FilteredMethod(Method):
         import torch
 
         parts = []
-        for start in range(0, len(train), CHUNK):
-            part = train.subset(range(start, min(start + CHUNK, len(train))))
+        chunk = context.batch(CHUNK)
+        for start in range(0, len(train), chunk):
+            part = train.subset(range(start, min(start + chunk, len(train))))
             # What the method behind the filter will ask for, where it asks: computed once.
             maps = context.features.maps(part, self.strides())[self.settings.meds_stride]
             parts.append(torch.from_numpy(maps).to(context.device).flatten(2).transpose(1, 2))

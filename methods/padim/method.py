@@ -117,8 +117,9 @@ class Padim(Method):
         from .gaussian import mahalanobis
 
         image_scores, maps = [], []
-        for start in range(0, len(images), CHUNK):
-            part = images.subset(range(start, min(start + CHUNK, len(images))))
+        chunk = context.batch(CHUNK)
+        for start in range(0, len(images), chunk):
+            part = images.subset(range(start, min(start + chunk, len(images))))
             distances = mahalanobis(self._embed(part, context), self._means, self._factors)
             side = round(distances.shape[1] ** 0.5)
             found = distances.reshape(len(part), side, side)
@@ -142,8 +143,9 @@ class Padim(Method):
         from .gaussian import embed
 
         whole: torch.Tensor | None = None
-        for start in range(0, len(images), CHUNK):
-            part = images.subset(range(start, min(start + CHUNK, len(images))))
+        chunk = context.batch(CHUNK)
+        for start in range(0, len(images), chunk):
+            part = images.subset(range(start, min(start + chunk, len(images))))
             maps = {
                 stride: torch.from_numpy(array).to(context.device)
                 for stride, array in context.features.maps(part, self.settings.strides).items()

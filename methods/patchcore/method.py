@@ -118,8 +118,9 @@ class PatchCore(Method):
         import torch
 
         image_scores, maps = [], []
-        for start in range(0, len(images), CHUNK):
-            part = images.subset(range(start, min(start + CHUNK, len(images))))
+        chunk = context.batch(CHUNK)
+        for start in range(0, len(images), chunk):
+            part = images.subset(range(start, min(start + chunk, len(images))))
             patches = self._embed(part, context)
             distances, indices = self._distances(patches)
             per_image = distances.reshape(len(part), -1)
@@ -173,8 +174,9 @@ class PatchCore(Method):
 
         chosen = self.settings
         rows: torch.Tensor | None = None
-        for start in range(0, len(images), CHUNK):
-            part = images.subset(range(start, min(start + CHUNK, len(images))))
+        chunk = context.batch(CHUNK)
+        for start in range(0, len(images), chunk):
+            part = images.subset(range(start, min(start + chunk, len(images))))
             maps = {
                 stride: torch.from_numpy(array).to(context.device)
                 for stride, array in context.features.maps(part, chosen.strides).items()

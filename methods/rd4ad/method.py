@@ -137,8 +137,9 @@ class ReverseDistillation(Method):
         from .distil import anomaly_map
 
         image_scores, maps = [], []
-        for start in range(0, len(images), CHUNK):
-            part = images.subset(range(start, min(start + CHUNK, len(images))))
+        chunk = context.batch(CHUNK)
+        for start in range(0, len(images), chunk):
+            part = images.subset(range(start, min(start + chunk, len(images))))
             teacher = [m.to(context.device) for m in self._teacher(part, context)]
             with torch.no_grad():
                 found = anomaly_map(teacher, self._student(teacher), images.size)

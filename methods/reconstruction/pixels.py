@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import torch
 
-from ..base import ImageSet
+from ..base import Context, ImageSet
 
 CHUNK = 8  # images scored at once; bounds memory
 
@@ -22,11 +22,12 @@ def unit(values: torch.Tensor) -> torch.Tensor:
     return values.float() / 255
 
 
-def chunks(images: ImageSet, device: str) -> Iterator[torch.Tensor]:
+def chunks(images: ImageSet, context: Context) -> Iterator[torch.Tensor]:
     """Yield all images in order as ``float32 [≤ CHUNK, 3, size, size]`` in [0, 1]."""
-    for start in range(0, len(images), CHUNK):
-        part = images.subset(range(start, min(start + CHUNK, len(images))))
-        yield unit(pixels(part, device))
+    chunk = context.batch(CHUNK)
+    for start in range(0, len(images), chunk):
+        part = images.subset(range(start, min(start + chunk, len(images))))
+        yield unit(pixels(part, context.device))
 
 
 def steps_per_epoch(count: int, batch: int) -> int:

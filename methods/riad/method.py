@@ -136,9 +136,9 @@ class RIAD(Method):
         masks = self._test_masks(images.size, context)
         maps = []
         with torch.no_grad():
-            for index, batch in enumerate(chunks(images, context.device)):
+            for index, batch in enumerate(chunks(images, context)):
                 maps.append(self._errors(batch, masks).cpu())
-                context.progress(min(1.0, (index + 1) * CHUNK / len(images)), "inpainting")
+                context.progress(min(1.0, (index + 1) * context.batch(CHUNK) / len(images)), "inpainting")
         found = torch.cat(maps)
         return Scores(
             image=found.amax(dim=(1, 2)).numpy(),
