@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from ..datasets.errors import AdreproError, UnknownNameError
+from ..datasets.plain import one_line
 
 # name → (module:attribute, one line of help)
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -24,21 +25,28 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "data": ("data:command", "List, scan, verify and fetch datasets."),
     "explain": ("explain:explain", "Show a finished cell down to its image hashes."),
     "export": ("inspect:export", "Write all results of a store as CSV or Parquet."),
+    "figures": ("figures:figures", "Draw a target's figures from its stored results."),
     "methods": (
         "methods:command",
         "List methods, check one against the contract, start a new one.",
     ),
     "plan": ("run:plan", "Show what a target would run, and whether the data can give it."),
+    "probe": ("probe:probe", "Run a cell twice in fresh processes and compare every byte."),
     "record-baseline": (
         "check:record_baseline",
         "Record stored results for `check --against`.",
     ),
+    "report": ("report:report", "Write the reports of everything in a store, and an index."),
     "run": ("run:run", "Run any grid of methods, datasets, noise levels and seeds."),
     "scores": ("scores:command", "Write the files that scores made elsewhere are filled into."),
     "stats": ("stats:stats", "Show intervals, tests between methods, ranks and robustness areas."),
-    "status": ("inspect:status", "Count finished, failed and pending cells."),
+    "status": ("status:status", "Count finished, failed and pending cells."),
     "targets": ("targets:command", "List the published tables and figures that can be run."),
     "verify": ("verify:verify", "Recompute a bundle's metrics and table, and compare."),
+    "worker": (
+        "worker:worker",
+        "Run what `--engine worker` has left in a store, on any machine.",
+    ),
     "why": ("inspect:why", "Say why cells are stale, failed or not run."),
 }
 
@@ -77,7 +85,19 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, COMMANDS[name][1]) for name in sorted(COMMANDS)])
         with formatter.section("Targets (each is a command)"):
-            formatter.write_dl([(short(name), name) for name in target_names()])
+            names = target_names()
+            formatter.write_dl([named(name, names) for name in names])
+
+
+def named(name: str, names: Sequence[str]) -> tuple[str, str]:
+    """Return a name that means this target alone, and what else means it."""
+    if sum(short(other) == short(name) for other in names) == 1:
+        return short(name), name
+    from ..tables.papers import DEFAULT_PAPER
+
+    is_default = name == f"{DEFAULT_PAPER}/{short(name)}"
+    other = f"by its full name: {short(name)} is {DEFAULT_PAPER}'s"
+    return name, f"also as {short(name)}" if is_default else other
 
 
 def short(name: str) -> str:
@@ -147,8 +167,7 @@ def _take_debug(arguments: Sequence[str]) -> tuple[list[str], bool]:
 
 def _say(message: str, code: int) -> int:
     """Write one line to stderr and return the exit code."""
-    line = " ".join(message.split())
-    print(f"error: {line}", file=sys.stderr)
+    print(f"error: {one_line(message)}", file=sys.stderr)
     return code
 
 

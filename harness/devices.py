@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from ..datasets.errors import UsageError
 
@@ -12,9 +13,9 @@ STACK_LIMIT = 18
 STACK_MODES = ("auto", "on", "off")
 
 
-def default_jobs(device: str) -> int:
-    """Return how many processes to run side by side: one per core, or a single one on a GPU."""
-    return 1 if device.startswith("cuda") else cores()
+def default_jobs(devices: Sequence[str]) -> int:
+    """Return how many processes to run side by side: one per GPU, or one per core."""
+    return cores() if devices[0] == "cpu" else len(devices)
 
 
 def cores() -> int:
@@ -22,6 +23,30 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def resolve_devices(text: str) -> tuple[str, ...]:
+    """Turn ``auto``, ``cpu``, ``cuda`` or ``cuda:0,cuda:1`` into torch device strings.
+
+    ``auto`` means all GPUs of this machine, or the CPU where there is none.
+
+    Raises
+    ------
+    UsageError
+        No such device, none on this machine, one named twice, or the CPU beside a GPU: their
+        results differ in the last bits, so that it would be chance which ones a table has.
+    """
+    names = [part.strip() for part in text.split(",")]
+    found = [resolve_device(name) for name in names]
+    if len(set(found)) < len(found):
+        raise UsageError(f"--device {text}: names a device twice; --jobs sets processes per device")
+    if len(found) > 1 and "cpu" in found:
+        raise UsageError(f"--device {text}: give the CPU alone, or GPUs only")
+    if names != ["auto"] or found == ["cpu"]:
+        return tuple(found)
+    import torch
+
+    return tuple(f"cuda:{index}" for index in range(torch.cuda.device_count()))
 
 
 def resolve_device(text: str) -> str:

@@ -165,7 +165,11 @@ def context_of(
     from ..methods.base import Context
 
     return Context(
-        device=task.device, features=features, seed_axes=task.seed_axes, progress=progress
+        device=task.device,
+        features=features,
+        seed_axes=task.seed_axes,
+        batch_scale=task.batch_scale,
+        progress=progress,
     )
 
 

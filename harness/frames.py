@@ -23,6 +23,11 @@ METRIC_COLUMNS = (
     "threshold", "tuning_s", "fit_s", "score_ms_per_image", "latency_ms", "features_s",
     "peak_memory_mb", "wall_s", "batch_scale",
 )  # fmt: skip
+# How long it took and what it needed, which differs from run to run.
+TIME_COLUMNS = (
+    "tuning_s", "fit_s", "score_ms_per_image", "latency_ms", "features_s", "peak_memory_mb",
+    "wall_s", "batch_scale",
+)  # fmt: skip
 OTHER_COLUMNS = (
     "device", "device_name", "exclusive", "fit_shared", "stacked", "key", "settings", "tuned",
     "tuning_alone",

@@ -18,22 +18,35 @@ def group_tasks(tasks: Sequence[Task], jobs: int, stack: int = 1) -> list[list[T
     """Put tasks that share features together, in chunks small enough to keep all jobs busy.
 
     Tasks that share a fit stand side by side and are never parted: a chunk may be longer for it.
-    With ``stack`` above 1, so do those that may be fitted together; a chunk may part them.
+    With ``stack`` above 1, so do those that may be fitted together; a chunk may part them. Without,
+    a chunk has one seed.
+
+    Returns
+    -------
+    list
+        In the order in which they are to run: seed 0 of everything first, so that a table's columns
+        fill evenly; of one seed the longest, which keeps the jobs evenly busy to the end.
     """
     chunk = max(1, -(-len(tasks) // max(1, jobs)))
     groups: list[list[Task]] = []
     for _, members in groupby(sorted(tasks, key=_order), key=_shared):
-        units = by_training(members)
+        units = sorted(by_training(members), key=lambda unit: _seed(unit[0]))
         if stack > 1:
             units.sort(key=lambda unit: tuple(map(str, stack_key(unit[0]))))
-        room = 0
+        room, last = 0, -1
         for unit in units:
-            if room <= 0:
+            # Scores from files share nothing and cost nothing: a process per seed would.
+            parted = stack == 1 and unit[0].scores is None and _seed(unit[0]) != last
+            if room <= 0 or parted:
                 groups.append([])
                 room = chunk
             groups[-1] += unit
-            room -= len(unit)
-    return groups
+            room, last = room - len(unit), _seed(unit[0])
+    return sorted(groups, key=lambda group: (min(map(_seed, group)), -len(group)))
+
+
+def _seed(task: Task) -> int:
+    return task.identity.cell.seed
 
 
 def _shared(task: Task) -> tuple[Any, ...]:

@@ -39,12 +39,16 @@ class PeakMemory:
         value: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._device.startswith("cuda"):
-            import torch
+        self.megabytes = peak_megabytes(self._device)
 
-            self.megabytes = round(torch.cuda.max_memory_allocated(self._device) / 1e6, 1)
-        else:
-            self.megabytes = round(_process_peak_bytes() / 1e6, 1)
+
+def peak_megabytes(device: str) -> float:
+    """Return the peak in MB since it was last reset."""
+    if device.startswith("cuda"):
+        import torch
+
+        return round(torch.cuda.max_memory_allocated(device) / 1e6, 1)
+    return round(_process_peak_bytes() / 1e6, 1)
 
 
 def _process_peak_bytes() -> int:

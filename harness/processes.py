@@ -11,8 +11,16 @@ from collections.abc import Sequence
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-PRELOAD = ["torch", "timm", "FrEIA.framework", "scipy.ndimage", "adrepro.harness.run"]
-KILL_AFTER_S = 5.0
+from ..datasets.errors import AdreproError
+
+PRELOAD = ["torch", "timm", "FrEIA.framework", "scipy.ndimage", "adrepro.harness.run_cell"]
+GRACE_S = 5.0
+
+
+class Terminated(AdreproError):  # noqa: N818 - it is a request, not an error
+    """The run was asked to stop by SIGTERM."""
+
+    exit_code = 143
 
 
 def process_context() -> Any:
@@ -28,29 +36,49 @@ def process_context() -> Any:
     return context
 
 
-def stop_all(processes: Sequence[BaseProcess]) -> None:
-    """End processes and everything they started: ask first, then kill."""
-    for sign in (signal.SIGTERM, signal.SIGKILL if os.name == "posix" else signal.SIGTERM):
+def ladder() -> tuple[int, ...]:
+    """Return the signals that end a process: it is asked to clean up, told to end, killed."""
+    if os.name == "posix":
+        return (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
+    return (signal.SIGTERM,)
+
+
+def stop_all(processes: Sequence[BaseProcess], grace_s: float = GRACE_S) -> None:
+    """End processes and everything they started: ask, tell, kill, ``grace_s`` apart.
+
+    A Ctrl+C while it waits kills them at once.
+    """
+    impatient = False
+    for sign in ladder():
+        last = sign == ladder()[-1]
         for process in processes:
             if process.is_alive():
-                with contextlib.suppress(ProcessLookupError, PermissionError, OSError):
-                    _signal_group(process, sign)
-        deadline = time.monotonic() + KILL_AFTER_S
-        for process in processes:
-            process.join(max(0.0, deadline - time.monotonic()))
+                signal_group(process, sign)
+        deadline = time.monotonic() + grace_s
+        try:
+            for process in processes:
+                if last or not impatient:
+                    process.join(max(0.0, deadline - time.monotonic()))
+        except (KeyboardInterrupt, Terminated):
+            impatient = True
+    for process in processes:
+        kill_group(process)
 
 
 def kill_group(process: BaseProcess) -> None:
     """Kill what an ended worker left running; it led a process group of its own."""
     if os.name == "posix" and process.pid is not None:
-        os.killpg(process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
-def _signal_group(process: BaseProcess, sign: int) -> None:
+def signal_group(process: BaseProcess, sign: int) -> None:
+    """Send a signal to a worker and everything it started; one that has ended is no error."""
     pid = process.pid
     if pid is None:
         return
-    if os.name == "posix" and os.getpgid(pid) == pid:
-        os.killpg(pid, sign)
-    else:
-        os.kill(pid, sign)
+    with contextlib.suppress(OSError):
+        if os.name == "posix" and os.getpgid(pid) == pid:
+            os.killpg(pid, sign)
+        else:
+            os.kill(pid, sign)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from importlib.util import find_spec
 from types import TracebackType
 
 from rich.console import Console
@@ -14,10 +15,12 @@ from rich.progress import (
     TaskID,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 
+from ..datasets.plain import one_line
 from .engines.base import Event
+from .forecast import Forecast, kind_of
+from .task import Task
 from .tuning import TuningTask
 
 PLAIN_EVERY_S = 10.0
@@ -38,31 +41,42 @@ class RunProgress:
         Where to write; stderr, so that stdout carries the table alone.
     tunings
         Tunings that run before the cells.
+    forecast
+        Judges how long the rest will take; learns from every cell that finishes.
     """
 
     def __init__(
-        self, total: int, stored: int, *, quiet: bool, console: Console, tunings: int = 0
+        self,
+        total: int,
+        stored: int,
+        *,
+        quiet: bool,
+        console: Console,
+        tunings: int = 0,
+        forecast: Forecast | None = None,
     ) -> None:
+        self._forecast = forecast
+        self._begun: dict[str, float] = {}
+        self._shares: dict[object, float] = {}
         self.failures: list[str] = []
         self._tunings, self._tuned = tunings, 0
-        self._total, self._stored, self._ran, self._fitted = total, stored, 0, 0
+        self._total, self._stored, self._ran = total, stored, 0
         self._quiet, self._console = quiet, console
-        self._start = self._spoke = time.monotonic()
+        self._spoke = time.monotonic()
         self._bar: Progress | None = None
         self._line: TaskID | None = None
-        if console.is_terminal and not quiet:
+        if _can_draw(console) and not quiet:
             bar = self._bar = Progress(
                 SpinnerColumn(),
                 BarColumn(bar_width=24),
                 MofNCompleteColumn(),
                 TimeElapsedColumn(),
-                TextColumn("left"),
-                TimeRemainingColumn(compact=True),
+                TextColumn("{task.fields[left]}", markup=False),
                 TextColumn("{task.description}", markup=False),
                 console=console,
                 transient=True,
             )
-            self._line = bar.add_task("", total=total - stored)
+            self._line = bar.add_task("", total=total - stored, left="")
 
     def __enter__(self) -> RunProgress:
         if self._bar:
@@ -82,17 +96,18 @@ class RunProgress:
     ) -> None:
         if self._bar:
             self._bar.stop()
+        if kind is not None:
+            done, left = self._ran - len(self.failures), self._total - self._stored - self._ran
+            failed = f", {len(self.failures)} failed" if self.failures else ""
+            self._tell(f"stopped: {plural(done)} done{failed}, {left} left")
 
     def __call__(self, event: Event) -> None:
         """Take an engine's event."""
         label = event.task.label
         if isinstance(event.task, TuningTask):
             self._take_tuning(event, event.task)
-        elif event.kind in {"done", "failed"}:
-            self._ran += 1
-            self._fitted = max(0, self._fitted - 1)
-        elif event.kind == "stacked":
-            self._fitted += int(event.text)
+        else:
+            self._take_cell(event, event.task)
         if event.kind == "failed":
             self.failures.append(f"{label}: {event.text}")
             self._tell(f"failed {label}: {event.text}", style="red")
@@ -100,10 +115,24 @@ class RunProgress:
             self._tell(f"note: {label}: {event.text}")
         self._show(event, label)
 
+    def _take_cell(self, event: Event, task: Task) -> None:
+        """Count a cell, and learn from the time it took."""
+        now, key, kind = time.monotonic(), task.identity.key, kind_of(task.identity.cell)
+        if event.kind in {"start", "stack"}:
+            self._begun[key] = now
+        elif event.kind == "stacked" and key in self._begun:
+            self._shares[kind] = (now - self._begun.pop(key)) / int(event.text)
+        elif event.kind in {"done", "failed"}:
+            self._ran += 1
+            begun = self._begun.pop(key, None)
+            if self._forecast is None:
+                return
+            self._forecast.end(task.identity.cell)
+            if begun is not None and event.kind == "done":
+                self._forecast.add(kind, now - begun + self._shares.get(kind, 0.0))
+
     def _take_tuning(self, event: Event, task: TuningTask) -> None:
         """Count a tuning; one that failed takes the cells along that wait for it."""
-        # What is left of the cells is not guessed from the time that tunings take.
-        self._start = time.monotonic()
         if event.kind == "failed":
             self._ran += len(task.identities)
         elif event.kind == "done":
@@ -112,14 +141,17 @@ class RunProgress:
 
     def _tell(self, line: str, style: str | None = None) -> None:
         if not self._quiet:
-            self._console.print(line, markup=False, highlight=False, style=style, soft_wrap=True)
+            shown = one_line(line)
+            self._console.print(shown, markup=False, highlight=False, style=style, soft_wrap=True)
 
     def _show(self, event: Event, label: str) -> None:
         """Bring the bar, or the plain lines, up to date."""
         if self._bar is not None and self._line is not None:
             text = f"{label} {event.text}" if event.kind == "progress" else label
             text = f"{label} and others: fitted together" if event.kind == "stack" else text
-            self._bar.update(self._line, completed=self._ran, description=text)
+            self._bar.update(
+                self._line, completed=self._ran, description=text, left=self._rest(" left")
+            )
         elif not self._quiet:
             self._say_plainly()
 
@@ -129,16 +161,24 @@ class RunProgress:
         if (now - self._spoke < PLAIN_EVERY_S and left) or not self._ran:
             return
         self._spoke = now
-        # Of cells that were fitted together, the first to end has not taken the time of all.
-        rate = (now - self._start) / (self._ran + self._fitted)
         done = self._stored + self._ran
-        rest = f", about {duration(rate * left)} left" if left else ""
-        self._console.print(f"{done} of {plural(self._total)}{rest}")
+        rest = self._rest(" left") if left else ""
+        self._console.print(f"{done} of {plural(self._total)}{rest and ', ' + rest}")
+
+    def _rest(self, behind: str) -> str:
+        """Return the expected rest, for people; empty where nothing is known yet."""
+        seconds = self._forecast.seconds() if self._forecast else None
+        return "" if seconds is None else f"about {duration(seconds)}{behind}"
 
 
-def plural(count: int, what: str = "cell") -> str:
-    """Return a count for people: ``1 cell``, ``3 cells``."""
-    return f"1 {what}" if count == 1 else f"{count} {what}s"
+def _can_draw(console: Console) -> bool:
+    """Tell whether a moving bar can be shown: on a terminal, or in a notebook with widgets."""
+    return console.is_terminal or (console.is_jupyter and find_spec("ipywidgets") is not None)
+
+
+def plural(count: int, what: str = "cell", many: str = "") -> str:
+    """Return a count for people: ``1 cell``, ``3 cells``; ``many`` where it is not ``what`` + s."""
+    return f"1 {what}" if count == 1 else f"{count} {many or what + 's'}"
 
 
 def duration(seconds: float) -> str:

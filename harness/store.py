@@ -3,7 +3,9 @@
 Layout::
 
     store.json                         marks the folder as a store, with its schema
+    index.bin                          what the cells said when last read; may be deleted
     manifests/, features/              what scans and frozen backbones found; may be deleted
+    claims/, locks/, requests/         who is at what, and what workers are to run (see `claims`)
     tuning/<key>.json                  what a tuning chose, with its own checksum (see `tuned`)
     cells/<key[:2]>/<key>/
         scores.npz                     scores and labels of the test and training images
@@ -21,6 +23,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -33,6 +36,8 @@ import numpy as np
 from ..datasets.errors import StoreError
 from .cell import SCHEMA, Identity, canonical_json
 from .files import npz_bytes, read_signed, sha256, write_atomic, write_signed
+from .locking import locked
+from .redact import redacted
 
 MARK = "store.json"
 
@@ -53,19 +58,25 @@ class Failure:
     Attributes
     ----------
     kind
-        Exception class, ``"crash"`` or ``"interrupted"``.
+        Exception class, ``"oom"`` (out of memory), ``"crash"`` or ``"timeout"``.
     message
         One line.
     phase
         ``tune``, ``load``, ``fit``, ``score``, ``metrics``, ``write``, or ``run`` of a crash.
     traceback
         The last lines, for the log.
+    batch_scale
+        What the batches for scoring were multiplied with, see `Context.batch_scale`.
+    peak_memory_mb
+        Of a cell that ran out of memory, where it is known: peak in MB, measured as in rows.
     """
 
     kind: str
     message: str
     phase: str
     traceback: str = ""
+    batch_scale: float = 1.0
+    peak_memory_mb: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +173,12 @@ class Store:
 
     def __iter__(self) -> Iterator[str]:
         """Yield the keys of all cells that left any trace, sorted."""
-        yield from sorted(p.name for p in (self.root / "cells").glob("??/*") if p.is_dir())
+        yield from sorted(
+            cell.name
+            for group in _folders(self.root / "cells")
+            if len(group.name) == 2
+            for cell in _folders(group)
+        )
 
     def sweep(self, older_than_s: float = 3600.0) -> int:
         """Remove temporary files that a killed run left behind; return how many.
@@ -170,7 +186,8 @@ class Store:
         Young ones stay: another run on the same store may be writing them at this moment.
         """
         removed = 0
-        for orphan in (*self.root.glob("cells/??/*/.*.tmp"), *self.tuning.glob(".*.tmp")):
+        places = (".*.tmp", "cells/??/*/.*.tmp", "tuning/.*.tmp")
+        for orphan in (path for place in places for path in self.root.glob(place)):
             with contextlib.suppress(FileNotFoundError):
                 if time.time() - orphan.stat().st_mtime > older_than_s:
                     orphan.unlink()
@@ -203,13 +220,38 @@ class Store:
             File stem → JSON value, written as ``<stem>.json``.
         log
             What the cell printed.
+
+        Two runs may have had the same cell at work: the result that was there first stays, and no
+        file of it is touched, unless the new one holds files that it lacks.
         """
         files = {f"{stem}.npz": npz_bytes(value) for stem, value in arrays.items()}
         files |= {
             f"{stem}.json": canonical_json(value).encode() for stem, value in documents.items()
         }
-        files["log.txt"] = log.encode("utf-8", "replace")
+        files["log.txt"] = redacted(log).encode("utf-8", "replace")
         folder = self._make(identity.key)
+        with self._publishing(identity.key):
+            if not self._published(folder, identity.key, set(files)):
+                self._write_files(folder, identity, row, files)
+
+    @contextlib.contextmanager
+    def _publishing(self, key: str) -> Iterator[None]:
+        """Hold the lock under which the files of a cell are written."""
+        try:
+            with locked(self.root / "locks" / key[:2]):
+                yield
+        except OSError as err:
+            raise StoreError(f"cannot write {self.root}: {err.strerror or err}") from err
+
+    def _published(self, folder: Path, key: str, names: set[str]) -> bool:
+        """Say whether a cell has a valid result with at least these files."""
+        if not (folder / "result.json").exists() or self.read(key).status is not Status.DONE:
+            return False
+        return all((folder / name).is_file() for name in names)
+
+    def _write_files(
+        self, folder: Path, identity: Identity, row: Mapping[str, Any], files: Mapping[str, bytes]
+    ) -> None:
         for name, data in files.items():
             write_atomic(folder / name, data)
         body = {
@@ -226,7 +268,7 @@ class Store:
         body = {
             "key": identity.key,
             "document": identity.document(),
-            "failure": {name: getattr(failure, name) for name in Failure.__slots__},
+            "failure": {name: _shown(getattr(failure, name)) for name in Failure.__slots__},
         }
         write_signed(self._make(identity.key) / "failure.json", body)
 
@@ -274,3 +316,13 @@ class Store:
         """Read ``<stem>.npz`` of a finished cell, without pickle."""
         with np.load(self.folder(key) / f"{stem}.npz", allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
+
+
+def _shown(value: Any) -> Any:
+    return redacted(value) if isinstance(value, str) else value
+
+
+def _folders(parent: Path | os.DirEntry[str]) -> Iterator[os.DirEntry[str]]:
+    """Yield the folders in a folder; none where there is none."""
+    with contextlib.suppress(FileNotFoundError), os.scandir(parent) as entries:
+        yield from (entry for entry in entries if entry.is_dir())

@@ -14,12 +14,16 @@ from ..datasets.errors import StoreError
 from ..datasets.images import ImageSet
 from .cell import Identity, canonical_json
 from .files import sha256
+from .memory import peak_megabytes
 from .store import Failure
 
 if TYPE_CHECKING:
     from .scorecells import ScoreFile
 
 TRACEBACK_LIMIT = 8_000
+OUT_OF_MEMORY = "oom"
+# How torch says it on a CPU and, in old places, on a GPU: a plain RuntimeError.
+MEMORY_TEXTS = ("can't allocate memory", "out of memory")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +62,8 @@ class Task:
         What went wrong with it before, e.g. in a stack; its row tells.
     scores
         Where its scores lie, if they come from a file.
+    batch_scale
+        See `Context.batch_scale`; below 1 after it ran out of memory.
     """
 
     identity: Identity
@@ -73,6 +79,7 @@ class Task:
     exclusive: bool
     warnings: tuple[str, ...] = ()
     scores: ScoreFile | None = None
+    batch_scale: float = 1.0
 
     # Where a cell was when its worker died without a word.
     crash_phase: ClassVar[str] = "run"
@@ -155,8 +162,17 @@ def phase(name: str) -> Iterator[None]:
         raise PhaseError(name) from err
 
 
-def as_failure(err: PhaseError) -> Failure:
+def as_failure(err: PhaseError, device: str = "cpu", batch_scale: float = 1.0) -> Failure:
     """Return what is recorded of an error; one of the store is nobody's fault and raised again.
+
+    Parameters
+    ----------
+    err
+        The error with its phase.
+    device
+        Where the cell ran: of one that ran out of memory, the peak there is recorded.
+    batch_scale
+        What its batches were multiplied with.
 
     Raises
     ------
@@ -168,4 +184,24 @@ def as_failure(err: PhaseError) -> Failure:
         raise cause from None
     lines = "".join(traceback.format_exception(cause))[-TRACEBACK_LIMIT:]
     first_line = (str(cause).strip() or type(cause).__name__).splitlines()[0]
-    return Failure(kind=type(cause).__name__, message=first_line, phase=err.phase, traceback=lines)
+    kind, peak = type(cause).__name__, None
+    if is_out_of_memory(cause):
+        kind, peak = OUT_OF_MEMORY, peak_megabytes(device)
+        first_line = f"{type(cause).__name__}: {first_line}"
+        if err.phase == "fit" and batch_scale < 1:
+            first_line += " (training batches are the paper's and were not made smaller)"
+    return Failure(
+        kind=kind,
+        message=first_line,
+        phase=err.phase,
+        traceback=lines,
+        batch_scale=batch_scale,
+        peak_memory_mb=peak,
+    )
+
+
+def is_out_of_memory(err: BaseException) -> bool:
+    """Say whether an error means that memory, of the machine or a GPU, did not suffice."""
+    if isinstance(err, MemoryError) or type(err).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(err, RuntimeError) and any(text in str(err) for text in MEMORY_TEXTS)

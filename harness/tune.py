@@ -53,7 +53,7 @@ def run_tuning(
                 tuned = _tune(task, features, progress)
             write_tuned(store, tuned)
     except PhaseError as err:
-        failure = as_failure(err)
+        failure = as_failure(err, task.device)
         for identity in task.identities:
             store.write_failure(identity, failure)
         return failure

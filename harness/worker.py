@@ -18,89 +18,140 @@ from typing import TYPE_CHECKING
 from ..datasets.errors import StoreError
 from .fitting import Fits
 from .grouping import by_training, stacks_of
-from .run import run_cell
+from .run_cell import run_cell
 from .scoring import SharedScores
 from .stacking import fit_stack
 from .store import Failure
-from .task import Task
+from .task import OUT_OF_MEMORY, Task
 from .tune import run_tuning
 from .tuning import TuningTask
 
 if TYPE_CHECKING:
     from ..methods.features import FeatureProvider
 
+Tell = Callable[[str, int, float, str], None]
 REPORT_EVERY_S = 0.5
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
+
+
+class Stopped(BaseException):
+    """The process was asked to end; the cell it was in has neither failed nor finished."""
 
 
 def work(
     pipe: Connection,
     alive: Connection,
+    output: Connection,
     tasks: Sequence[Task | TuningTask],
     stack: int,
     cache: Path,
     search_path: list[str],
 ) -> None:
-    """Run a group of cells, or a tuning, in this process; the entry point of a worker."""
+    """Run a group of cells, or a tuning, in this process; the entry point of a local worker.
+
+    Parameters
+    ----------
+    pipe
+        What is told goes here, as tuples.
+    alive
+        Ends when the parent does.
+    output
+        Takes what anything below Python writes to standard output and error.
+    tasks, stack, cache
+        See `run_batch`.
+    search_path
+        The parent's ``sys.path``.
+    """
     if os.name == "posix":
         os.setsid()  # a Ctrl+C in the terminal reaches the parent alone
+        for stream in (1, 2):
+            os.dup2(output.fileno(), stream)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, _stop)
     threading.Thread(target=_die_with_parent, args=(alive,), daemon=True).start()
     sys.path[:] = search_path
+
+    def tell(kind: str, index: int, fraction: float, text: str) -> None:
+        pipe.send((kind, index, fraction, text))
+
+    with contextlib.suppress(Stopped):
+        run_batch(tasks, stack, cache, tell)
+
+
+def _stop(_number: int, _frame: object) -> None:
+    raise Stopped
+
+
+def run_batch(tasks: Sequence[Task | TuningTask], stack: int, cache: Path, tell: Tell) -> None:
+    """Run a group of cells, or a tuning, in this process, which should be a fresh one.
+
+    Parameters
+    ----------
+    tasks
+        Of one kind, one backbone and one device; results go to their store.
+    stack
+        How many cells may be fitted together.
+    cache
+        Folder of the frozen-feature cache.
+    tell
+        Called with an event's kind, the index of its task, a fraction and a text. Beside the kinds
+        of `engines.base.Event`: ``oom``, a cell failed for lack of memory; ``fatal``, the store
+        cannot be written, with which all ends.
+    """
     import torch
 
     # Sums depend on how many threads share them: with a number that followed from the jobs, the
-    # same cell would give other bytes under another --jobs.
+    # same cell would give other bytes under another --jobs. So a cell has one thread always, and
+    # cores are used by cells side by side.
     torch.set_num_threads(1)
     keep_freed_memory()
     from ..methods.features import FeatureProvider
 
-    features = FeatureProvider(tasks[0].backbone, tasks[0].device, cache)
+    first = tasks[0]
+    if first.device.startswith("cuda"):
+        torch.cuda.set_device(first.device)  # for libraries that ask for "the" GPU
+    scale = first.batch_scale if isinstance(first, Task) else 1.0
+    features = FeatureProvider(first.backbone, first.device, cache, batch_scale=scale)
     cells = [task for task in tasks if isinstance(task, Task)]
     tunings = [task for task in tasks if isinstance(task, TuningTask)]
     try:
         for index, task in enumerate(tunings):
-            _run_one(pipe, index, partial(run_tuning, task, features))
-        _run_cells(pipe, cells, stack, features)
+            _run_one(tell, index, partial(run_tuning, task, features))
+        _run_cells(tell, cells, stack, features)
     except StoreError as err:
-        pipe.send(("fatal", 0, 0.0, str(err)))
+        tell("fatal", 0, 0.0, str(err))
 
 
-def _run_cells(
-    pipe: Connection, tasks: Sequence[Task], limit: int, features: FeatureProvider
-) -> None:
+def _run_cells(tell: Tell, tasks: Sequence[Task], limit: int, features: FeatureProvider) -> None:
     """Run cells in their order; where some may be fitted together, that comes first."""
     fits, shared = Fits(), SharedScores()
     index = 0
     for stack in stacks_of(tasks, limit):
         if len(by_training(stack)) > 1:
-            pipe.send(("stack", index, 0.0, str(len(stack))))
-            fit_stack(stack, features, _reporter(pipe, index), fits)
-            pipe.send(("stacked", index, 1.0, str(len(stack))))
+            tell("stack", index, 0.0, str(len(stack)))
+            fit_stack(stack, features, _reporter(tell, index), fits)
+            tell("stacked", index, 1.0, str(len(stack)))
         shared.expect(stack)
         for task in stack:
             run = partial(run_cell, task, features, fits=fits, shared=shared)
-            _run_one(pipe, index, run)
+            _run_one(tell, index, run)
             index += 1
 
 
 def _run_one(
-    pipe: Connection,
-    index: int,
-    run: Callable[[Callable[[float, str], None]], Failure | None],
+    tell: Tell, index: int, run: Callable[[Callable[[float, str], None]], Failure | None]
 ) -> None:
     """Run one task and tell how it went."""
-    pipe.send(("start", index, 0.0, ""))
-    failure = run(_reporter(pipe, index))
+    tell("start", index, 0.0, "")
+    failure = run(_reporter(tell, index))
     if failure is None:
-        pipe.send(("done", index, 1.0, ""))
-    else:
-        text = f"{failure.kind} in {failure.phase}: {failure.message}"
-        pipe.send(("failed", index, 1.0, text))
+        tell("done", index, 1.0, "")
+        return
+    kind = "oom" if failure.kind == OUT_OF_MEMORY else "failed"
+    tell(kind, index, 1.0, f"{failure.kind} in {failure.phase}: {failure.message}")
 
 
-def _reporter(pipe: Connection, index: int) -> Callable[[float, str], None]:
+def _reporter(tell: Tell, index: int) -> Callable[[float, str], None]:
     """Return a progress callback that reports at most every half second."""
     last = 0.0
 
@@ -109,7 +160,7 @@ def _reporter(pipe: Connection, index: int) -> Callable[[float, str], None]:
         now = time.monotonic()
         if now - last >= REPORT_EVERY_S:
             last = now
-            pipe.send(("progress", index, float(fraction), str(text)))
+            tell("progress", index, float(fraction), str(text))
 
     return report
 

@@ -1,5 +1,6 @@
 """The store believes nothing that is not whole."""
 
+import shutil
 import json
 import random
 
@@ -181,6 +182,7 @@ json_values = st.recursive(
 @given(row=st.dictionaries(st.text(), json_values, max_size=5), log=st.text())
 def test_any_row_survives_the_store(store, row, log):
     """Whatever JSON can say comes back unchanged, in any script."""
+    shutil.rmtree(store.folder(IDENTITY.key), ignore_errors=True)  # of the example before
     store.write_result(IDENTITY, row, {}, {}, log)
     record = store.read(IDENTITY.key)
     assert record.status is Status.DONE

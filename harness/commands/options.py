@@ -36,6 +36,11 @@ class Options:
     device: str
     jobs: int | None
     stack: str
+    engine: str
+    engine_settings: dict[str, str]
+    timeout: float | None
+    fail_fast: bool
+    max_failures: int | None
     store: Path
     out: Path
     dry_run: bool
@@ -114,6 +119,20 @@ def split_levels(_ctx: click.Context, param: click.Parameter, value: tuple[str, 
     return tuple(dict.fromkeys(levels))
 
 
+def parse_seeds(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:
+    """Parse the number of repetitions; a list of seeds is refused with the number to give."""
+    if value is None or value.strip().lstrip("-").isdigit():
+        return None if value is None else int(value)
+    parts = [part.strip() for part in value.split(",") if part.strip()]
+    if len(parts) > 1 and all(part.isdigit() for part in parts):
+        count = max(map(int, parts)) + 1
+        raise UsageError(
+            f"--seeds {value}: expected how many repetitions, not a list of seeds; "
+            f"--seeds {count} runs the seeds 0 to {count - 1}"
+        )
+    raise UsageError(f"--seeds {value}: expected an integer, the number of repetitions")
+
+
 def split_settings(_ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]) -> dict:
     """Parse ``method.key=value``."""
     settings = {}
@@ -123,6 +142,35 @@ def split_settings(_ctx: click.Context, _param: click.Parameter, value: tuple[st
             raise UsageError(f"--set {text}: expected method.key=value")
         settings[key.strip()] = given.strip()
     return settings
+
+
+def split_engine_options(
+    _ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]
+) -> dict[str, str]:
+    """Parse ``key=value``; a value may hold commas and equals signs."""
+    settings = {}
+    for text in value:
+        key, equals, given = text.partition("=")
+        if not equals or not key.strip():
+            raise UsageError(f"--engine-option {text}: expected key=value")
+        settings[key.strip()] = given.strip()
+    return settings
+
+
+def parse_duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
+    """Parse a time span, ``90``, ``90s``, ``10m`` or ``2h``, into seconds; None stays None."""
+    if value is None:
+        return None
+    units = {"s": 1.0, "m": 60.0, "h": 3600.0}
+    text = value.strip().lower()
+    number, factor = (text[:-1], units[text[-1]]) if text[-1:] in units else (text, 1.0)
+    try:
+        seconds = float(number) * factor
+    except ValueError:
+        seconds = float("nan")
+    if not 0 < seconds < float("inf"):
+        raise UsageError(f"--timeout {value}: expected a time above 0, e.g. 90, 10m or 2h")
+    return seconds
 
 
 PRESET_HELP = "; ".join(f"{p.name}: {p.summary}" for p in PRESETS.values())
@@ -148,7 +196,8 @@ OPTIONS: tuple[Callable, ...] = (
         metavar="0,10,50", help="Noise levels in percent (default: the target's; 0 for run).",
     ),
     click.option(
-        "--seeds", type=int, metavar="N", help="Repetitions (default: the target's; 3 for run).",
+        "--seeds", type=click.UNPROCESSED, callback=parse_seeds, metavar="N",
+        help="Repetitions (default: the target's; 3 for run).",
     ),
     click.option(
         "--protocol", "protocols", multiple=True, callback=split_protocols,
@@ -174,10 +223,30 @@ OPTIONS: tuple[Callable, ...] = (
         help="Override a setting of a method and its variants, or of METHOD@VARIANT alone.",
     ),
     click.option(
-        "--device", default="auto", metavar="cpu|cuda|auto", show_default=True,
-        help="Where to compute.",
+        "--device", default="auto", metavar="cpu|cuda:N,…|auto", show_default=True,
+        help="Where to compute; auto: all GPUs, else the CPU.",
     ),
-    click.option("--jobs", "-j", type=int, metavar="N", help="Processes side by side."),
+    click.option(
+        "--jobs", "-j", type=int, metavar="N",
+        help="Processes side by side, shared between the GPUs (default: one per GPU or core).",
+    ),
+    click.option(
+        "--engine", default="local", metavar="local|worker|ray|slurm", show_default=True,
+        help="What runs the cells; worker: leave them to `reproduce worker` on other machines.",
+    ),
+    click.option(
+        "--engine-option", "engine_settings", multiple=True, callback=split_engine_options,
+        metavar="KEY=VALUE", help="A setting of the engine, e.g. gpu-fraction=0.5 of ray.",
+    ),
+    click.option(
+        "--timeout", callback=parse_duration, metavar="SECONDS|10m",
+        help="A cell that takes longer has failed (default: no limit).",
+    ),
+    click.option("--fail-fast", is_flag=True, help="Stop at the first cell that fails."),
+    click.option(
+        "--max-failures", type=click.IntRange(min=1), metavar="N",
+        help="Stop when N cells have failed.",
+    ),
     click.option(
         "--stack", default="auto", metavar="auto|on|off", show_default=True,
         type=click.Choice(STACK_MODES),

@@ -7,19 +7,23 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 
 from ...datasets.errors import UsageError
+from ..console import make_console
 from ..files import require_writable
 from ..grid import Grid
+from . import documents
+from .documents import json_option
 from .options import Options, grid_options
 from .parts import tables_of
+from .stored import scope_in
 
 if TYPE_CHECKING:
     import pandas as pd
+    from rich.console import Console
 
     from ...reports.context import ReportContext
     from ...tables.spec import Target
@@ -33,8 +37,9 @@ def target_command(name: str) -> click.Command:
     """Return the command that runs a published target, e.g. ``table1`` or ``rad/table1``."""
 
     @click.command(name=name, help=f"Reproduce {name}: run what is missing, write the report.")
+    @json_option
     @grid_options
-    def command(options: Options) -> int:
+    def command(options: Options, as_json: bool) -> int:
         from ...tables.papers import load_target
         from ..scorefolder import shown_names
 
@@ -43,7 +48,7 @@ def target_command(name: str) -> click.Command:
         # What was asked for on the command line is what the table shows.
         methods = shown_names(grid.methods)
         asked = replace(target.run, methods=methods, noise=grid.noise, seeds=grid.seeds)
-        return execute(replace(target, run=asked), grid, options)
+        return execute(replace(target, run=asked), grid, options, as_json=as_json)
 
     return command
 
@@ -64,10 +69,11 @@ def target_grid(target: Target, options: Options) -> Grid:
 
 
 @click.command(name="run")
+@json_option
 @grid_options
-def run(options: Options) -> int:
+def run(options: Options, as_json: bool) -> int:
     """Run any grid: --method, --dataset, --category, --noise, --seeds, and write a report."""
-    return execute(None, free_grid(options), options)
+    return execute(None, free_grid(options), options, as_json=as_json)
 
 
 def free_grid(options: Options) -> Grid:
@@ -79,10 +85,11 @@ def free_grid(options: Options) -> Grid:
 
 @click.command(name="plan")
 @click.argument("target", required=False)
+@json_option
 @grid_options
-def plan(target: str | None, options: Options) -> int:
+def plan(target: str | None, options: Options, as_json: bool) -> int:
     """Show what TARGET (or a grid) would run, and what the data can give at each noise level."""
-    show_plan(grid_of(target, options), options)
+    show_plan(grid_of(target, options), options, as_json=as_json)
     return 0
 
 
@@ -136,28 +143,31 @@ def plan_and_open(grid: Grid, options: Options, console: Console) -> tuple[Plan,
     return made, store
 
 
-def show_plan(grid: Grid, options: Options) -> None:
+def show_plan(grid: Grid, options: Options, *, as_json: bool = False) -> None:
     """Print the feasibility of every category and level, and how many cells are still to run.
 
     The table comes first: a level that cannot be had is a dash in it, then an error.
     """
-    from ..devices import resolve_device
+    from ..devices import resolve_devices
     from ..feasible import outlooks
     from ..progress import plural
     from ..store import MARK, Store
+    from .inspect import index_of
+    from .running import forecast_line
     from .show import feasibility_table
 
-    console = Console(quiet=options.quiet)
+    console = make_console(quiet=options.quiet or as_json)
     if options.device != "auto":
-        resolve_device(options.device)
-    for seen in outlooks(grid, options.data_root):
+        resolve_devices(options.device)
+    views = outlooks(grid, options.data_root)
+    for seen in views:
         what = "injected/training images, test nominal+anomalous"
         console.print(f"protocol {seen.protocol.protocol_id}: {what}", markup=False, soft_wrap=True)
         console.print(feasibility_table(seen))
         for note in seen.notes:
             console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
         seen.raise_if_impossible()
-    notes = Console(stderr=True, quiet=options.quiet)
+    notes = make_console(stderr=True, quiet=options.quiet)
     made = plan_grid(grid, options, notes, None, need_weights=False)
     for warning in made.warnings:
         console.print(f"note: {warning}", markup=False, highlight=False, soft_wrap=True)
@@ -168,83 +178,81 @@ def show_plan(grid: Grid, options: Options) -> None:
             line = f"note: {method.name} cannot run yet: {method.missing}"
             console.print(line, markup=False, highlight=False, soft_wrap=True)
     count, left, tunings = len(made.distinct), len(made.distinct), len(made.tunings)
+    outlook = ""
     if (options.store / MARK).is_file():
         store = Store(options.store)
-        pending = made.pending(store)
+        index = index_of(options.store)
+        pending = made.pending(store, known=index.statuses())
+        outlook = forecast_line(pending, index.frame(), options.jobs)
         left, tunings = len(pending), len(made.pending_tunings(store, pending, options.device))
     first = f", after {plural(tunings, 'tuning')}" if tunings else ""
     line = f"{count} cells, {count - left} in the store, {left} to run{first}"
     console.print(line, highlight=False)
+    if outlook:
+        console.print(outlook, markup=False, highlight=False, soft_wrap=True)
+    if as_json:
+        documents.say(documents.plan_document(made, views, left=left, tunings=tunings))
 
 
-def execute(target: Target | None, grid: Grid, options: Options) -> int:
+def execute(
+    target: Target | None, grid: Grid, options: Options, *, as_json: bool = False
+) -> int:
     """Plan, run what is missing, write the report, print the table; return the exit code."""
-    from ..devices import default_jobs, resolve_device, stack_limit
-    from ..engines.base import EngineOptions, load_engine
-    from ..missing import run_missing
-    from ..progress import RunProgress, duration
+    from ..engines.base import load_engine
+    from ..progress import duration
+    from ..repeats import identical_seeds
+    from .running import devices_of, run_plan
     from .show import report_context
 
     if options.dry_run:
-        show_plan(grid, options)
+        show_plan(grid, options, as_json=as_json)
         return 0
-    notes = Console(stderr=True, quiet=options.quiet)
-    device = resolve_device(options.device)
+    notes = make_console(stderr=True, quiet=options.quiet)
+    load_engine(options.engine)  # what is refused is refused before images are scanned
+    device = devices_of(options)[0]
     require_writable(options.store, "--store")
     require_writable(options.out, "--out")
     made, store = plan_and_open(grid, options, notes)
     for warning in (*made.notes, *made.warnings):
         notes.print(f"note: {warning}", markup=False, highlight=False, soft_wrap=True)
     store.sweep()
-    pending = made.pending(store, with_maps=options.keep_maps)
-    how = EngineOptions(
-        cache=store.features.absolute(),
-        jobs=options.jobs or default_jobs(device),
-        devices=(device,),
-        stack=stack_limit(options.stack, device),
-    )
-    tunings = made.pending_tunings(store, pending, device)
     started = time.monotonic()
-    with RunProgress(
-        len(made.distinct),
-        len(made.distinct) - len(pending),
-        quiet=options.quiet,
-        console=notes,
-        tunings=len(tunings),
-    ) as progress:
-        run_missing(
-            pending,
-            tunings,
-            store,
-            engine=load_engine("local"),
-            options=how,
-            keep_maps=options.keep_maps,
-            listen=progress,
-        )
+    run_plan(made, store, options, notes)
     frame = made.frame(store)
+    for warning in identical_seeds(frame):
+        notes.print(f"warning: {warning}", markup=False, highlight=False, soft_wrap=True)
     context = report_context(made, options, device, store)
-    console = Console(quiet=options.quiet)
-    written = []
+    console = make_console(quiet=options.quiet or as_json)
+    written, shown = [], []
     for own, rows in tables_of(target, frame, made):
-        written += _report(own, rows, options.out, context, console)
-    _conclude(frame, written, duration(time.monotonic() - started), console)
-    return 0 if set(frame["status"]) == {"done"} else 1
+        judged = replace(context, scope=scope_in(own, grid, options))
+        files, document = _report(own, rows, options.out, judged, console)
+        written += files
+        shown.append(document)
+    took = time.monotonic() - started
+    _conclude(frame, written, duration(took), console)
+    code = 0 if set(frame["status"]) == {"done"} else 1
+    if as_json:
+        made_of = documents.run_document(grid.target, frame, shown, seconds=took, code=code)
+        documents.say(made_of)
+    return code
 
 
 def _report(
     target: Target, frame: pd.DataFrame, out: Path, context: ReportContext, console: Console
-) -> list[Path]:
-    """Write the report of one table and print the table."""
+) -> tuple[list[Path], dict[str, Any]]:
+    """Write the report of one table and print the table; return its files and its numbers."""
     from ...reports.build import build_report
+    from ...reports.data import table_document
     from ...reports.terminal import print_report
     from ...tables.assemble import build_model
 
     written = build_report(target, frame, out, context=context)
+    model = build_model(target, frame, methods=context.methods, preset=context.preset)
     if not console.quiet:
-        print_report(
-            build_model(target, frame, methods=context.methods, preset=context.preset), console
-        )
-    return written
+        pages = [str(path) for path in written if path.suffix == ".html"]
+        print_report(model, console, whole=", ".join(pages))
+    return written, table_document(model) | {"files": documents.files_of(written)}
 
 
 def _conclude(frame: pd.DataFrame, written: list[Path], took: str, console: Console) -> None:

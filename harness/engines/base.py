@@ -8,9 +8,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from ...datasets.errors import AdreproError, CellError, UnknownNameError
+from ...datasets.errors import CellError, UnknownNameError
+from ..processes import Terminated
 from ..task import Task
 from ..tuning import TuningTask
+
+__all__ = [
+    "ENGINES",
+    "PULLING",
+    "EngineOptions",
+    "Event",
+    "Job",
+    "RunTasks",
+    "Terminated",
+    "TooManyFailures",
+    "load_engine",
+]
 
 Job = Task | TuningTask
 
@@ -18,12 +31,6 @@ Job = Task | TuningTask
 ENGINES = {"local": "local", "worker": "remote", "ray": "ray", "slurm": "slurm"}
 # Engines whose work is done by `reproduce worker` from a request in the store.
 PULLING = ("worker", "slurm")
-
-
-class Terminated(AdreproError):  # noqa: N818 - it is a request, not an error
-    """The run was asked to stop by SIGTERM."""
-
-    exit_code = 143
 
 
 class TooManyFailures(CellError):  # noqa: N818 - a limit that the user has set
@@ -59,6 +66,9 @@ class EngineOptions:
         Key of the request in the store (see `requests`), for engines in `PULLING`; else empty.
     alone
         Whether no other run shares the devices, as far as whoever gave them knows.
+    worker_arguments
+        What `reproduce worker` is to be given where an engine starts it: where data and weights
+        lie.
     settings
         What ``--engine-option KEY=VALUE`` gave; each engine knows its own keys.
     """
@@ -73,6 +83,7 @@ class EngineOptions:
     retries: int = 1
     request: str = ""
     alone: bool = True
+    worker_arguments: tuple[str, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -121,7 +132,7 @@ class RunTasks(Protocol):
         Asked to stop; what runs has been ended, finished cells are kept.
     """
 
-    def __call__(
+    def __call__(  # noqa: D102 - see the class
         self, tasks: Sequence[Job], options: EngineOptions, listen: Callable[[Event], None]
     ) -> None: ...
 

@@ -1,175 +1,235 @@
 """The local engine: one process per group of cells that share features, a few side by side.
 
 The parent only starts processes and listens. Results are published by the workers themselves, so a
-parent that dies loses nothing but the cells in flight, and a worker that dies (crash, out of
-memory) costs the one cell it was in: the rest of its group goes to a fresh process. Cells that are
-fitted together are in flight together, until the first of them is published; if their worker dies
-while it fits them, they are fitted one by one. Tunings run in the same way, before the cells that
-need them; one that fails or dies takes these cells along and no others.
+parent that dies loses nothing but the cells in flight, and a worker that dies (crash, timeout, out
+of memory) costs the one cell it was in: the rest of its group goes to a fresh process. Cells that
+are fitted together are in flight together, until the first of them is published; if their worker
+dies while it fits them, they are fitted one by one. Tunings run in the same way, before the cells
+that need them; one that fails or dies takes these cells along and no others.
+
+Each cell is claimed in the store before it starts: several runs on one store share the work, and
+whoever is done first waits for the rest, ready to take it over.
 """
 
 from __future__ import annotations
 
-import contextlib
-import signal
-import sys
-import threading
+import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from multiprocessing.connection import wait
 from typing import Any
 
 from ...datasets.errors import StoreError
+from ..claims import Claims
 from ..grouping import group_tasks
-from ..processes import kill_group, process_context, stop_all
-from ..store import Failure, Store
+from ..processes import process_context, stop_all
+from ..store import Store
 from ..task import Task
 from ..tuning import TuningTask
-from ..worker import work
-from .base import EngineOptions, Event, Job, Terminated
+from .base import EngineOptions, Event, Job
+from .elsewhere import Trace, claim_key, news, trace
+from .limits import FailureLimit
+from .retry import next_try, record, record_out_of_memory
+from .stopping import terminate_as_exception
+from .workers import Batch, Worker, start_worker
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """What one process is given: tasks, and how many of them it may fit together."""
-
-    tasks: Sequence[Job]
-    stack: int = 1
-
-
-@dataclass(slots=True, kw_only=True)
-class Worker:
-    """A running process and the batch it was given; ``together`` are in a stack at this moment."""
-
-    process: BaseProcess
-    pipe: Connection
-    alive: Connection
-    batch: Batch
-    together: range = range(0)
-    finished: set[int] = field(default_factory=set)
+LOOK_EVERY_S = 1.0
 
 
 def run_tasks(
     tasks: Sequence[Job], options: EngineOptions, listen: Callable[[Event], None]
 ) -> None:
     """Run tasks in worker processes until all are done or failed; see `base.RunTasks`."""
-    cells = [task for task in tasks if isinstance(task, Task)]
-    tunings = [task for task in tasks if isinstance(task, TuningTask)]
-    # The cheapest schedule that keeps the processes evenly busy: long groups first.
-    groups = sorted(group_tasks(cells, options.jobs, options.stack), key=len, reverse=True)
-    batches = [Batch(tasks=[task]) for task in tunings]
-    batches += [Batch(tasks=group, stack=options.stack) for group in groups]
-    _run(batches, options.jobs, options.cache, listen)
-
-
-def _run(batches: Sequence[Batch], jobs: int, cache: Path, listen: Callable[[Event], None]) -> None:
-    if not batches:
+    if not tasks:
         return
-    store = Store(batches[0].tasks[0].store)
-    waiting = deque(batches)
-    running: list[Worker] = []
-    context = process_context()
-    with _terminate_as_exception():
+    cells = [task for task in tasks if isinstance(task, Task)]
+    batches = [Batch(tasks=[task]) for task in tasks if isinstance(task, TuningTask)]
+    groups = group_tasks(cells, options.jobs, options.stack)
+    batches += [Batch(tasks=group, stack=options.stack) for group in groups]
+    store = Store(tasks[0].store)
+    with Claims(store) as claims, terminate_as_exception():
+        _Run(batches, options, listen, store, claims).run()
+
+
+class _Run:
+    """One call of the engine."""
+
+    def __init__(
+        self,
+        batches: Sequence[Batch],
+        options: EngineOptions,
+        listen: Callable[[Event], None],
+        store: Store,
+        claims: Claims,
+    ) -> None:
+        self._waiting = deque(batches)
+        self._options, self._listen, self._store = options, listen, store
+        self._claims, self._limit = claims, FailureLimit(options)
+        self._free = list(reversed(options.slots))
+        self._running: list[Worker] = []
+        self._aside: list[Batch] = []  # at work elsewhere
+        self._traces: dict[str, Trace] = {
+            claim_key(task): trace(store, task) for batch in batches for task in batch.tasks
+        }
+        self._looked = time.monotonic()
+        self._context: Any = process_context()
+
+    def run(self) -> None:
+        """Run everything; end all workers if anything stops it."""
         try:
-            while waiting or running:
-                while waiting and len(running) < jobs:
-                    running.append(_start(context, waiting.popleft(), cache))
-                _listen_once(running, waiting, store, listen)
+            while self._waiting or self._running or self._aside:
+                while self._waiting and self._free:
+                    self._start(self._waiting.popleft())
+                if not self._waiting and time.monotonic() - self._looked >= LOOK_EVERY_S:
+                    self._look_aside()
+                self._listen_once()
         finally:
-            stop_all([worker.process for worker in running])
+            stop_all([worker.process for worker in self._running], self._options.grace_s)
 
+    def _start(self, batch: Batch) -> None:
+        """Start what nobody else is at or has done; put the rest aside."""
+        mine: list[Job] = []
+        others: list[Job] = []
+        for task in batch.tasks:
+            if not self._claims.take(claim_key(task)):
+                others.append(task)
+            elif (event := news(self._store, task, self._traces[claim_key(task)])) is not None:
+                self._tell(event)
+            else:
+                mine.append(task)
+        if others:
+            self._aside.append(replace(batch, tasks=others))
+        if mine:
+            device = self._free.pop()
+            alone = self._options.exclusive(device)
+            given = [replace(task, device=device, exclusive=alone) for task in mine]
+            worker = start_worker(self._context, replace(batch, tasks=given), device, self._options)
+            self._running.append(worker)
 
-def _start(context: Any, batch: Batch, cache: Path) -> Worker:
-    pipe, theirs = context.Pipe(duplex=False)
-    alive_theirs, alive = context.Pipe(duplex=False)
-    arguments = (theirs, alive_theirs, batch.tasks, batch.stack, cache, list(sys.path))
-    process = context.Process(target=work, args=arguments)
-    process.start()
-    theirs.close()
-    alive_theirs.close()
-    return Worker(process=process, pipe=pipe, alive=alive, batch=batch)
+    def _look_aside(self) -> None:
+        """See what became of tasks that others were at; what they have dropped is to run."""
+        self._looked = time.monotonic()
+        aside, self._aside = self._aside, []
+        for batch in aside:
+            left = []
+            for task in batch.tasks:
+                event = news(self._store, task, self._traces[claim_key(task)])
+                if event is None:
+                    left.append(task)
+                else:
+                    self._tell(event)
+            if left and self._free:
+                self._start(replace(batch, tasks=left))
+            elif left:
+                self._aside.append(replace(batch, tasks=left))
 
+    def _listen_once(self) -> None:
+        """Wait for news from any worker and act on it."""
+        # A worker that died may have left a child that keeps the pipe open: its end is watched too.
+        ends = [end for w in self._running for end in (w.pipe, w.process.sentinel)]
+        ends += [w.output for w in self._running if not w.mute]
+        ready = set(wait(ends, timeout=self._patience())) if ends else set()
+        if not ends:
+            time.sleep(self._patience())
+        for worker in list(self._running):
+            worker.press()
+            if worker.output in ready:
+                worker.read_output()
+            if {worker.pipe, worker.process.sentinel} & ready:
+                self._hear(worker)
 
-def _listen_once(
-    running: list[Worker],
-    waiting: deque[Batch],
-    store: Store,
-    listen: Callable[[Event], None],
-) -> None:
-    """Wait for news from any worker and act on it."""
-    # A worker that died may have left a child that keeps the pipe open: its end is watched too.
-    watched = [end for w in running for end in (w.pipe, w.process.sentinel)]
-    ready = set(wait(watched, timeout=1.0))
-    for worker in [w for w in running if {w.pipe, w.process.sentinel} & ready]:
+    def _patience(self) -> float:
+        """Return for how long nothing has to be done unless a worker tells something."""
+        now = time.monotonic()
+        due = [w.deadline - now for w in self._running if w.deadline is not None]
+        return max(0.01, min([LOOK_EVERY_S, *due]))
+
+    def _hear(self, worker: Worker) -> None:
         try:
             if not worker.pipe.poll():
                 raise EOFError
             kind, index, fraction, text = worker.pipe.recv()
         except (EOFError, OSError):
-            running.remove(worker)
-            waiting.extendleft(reversed(_bury(worker, store, listen)))
-            continue
+            self._bury(worker)
+            return
+        task = worker.batch.tasks[index]
         if kind == "fatal":
             raise StoreError(text)
-        if kind in {"done", "failed"}:
-            worker.finished.add(index)
+        if kind == "start":
+            worker.begin(index)
         elif kind == "stack":
-            worker.together = range(index, index + int(text))
+            worker.begin_stack(index, int(text))
         elif kind == "stacked":
             worker.together = range(0)
-        listen(Event(kind=kind, task=worker.batch.tasks[index], fraction=fraction, text=text))
+        elif kind in {"done", "failed", "oom"}:
+            worker.end(index)
+        if kind == "oom":
+            self._try_again(task, text, Event(kind="failed", task=task, text=text))
+        else:
+            self._tell(Event(kind=kind, task=task, fraction=fraction, text=text))
 
+    def _try_again(self, task: Job, text: str, failed: Event) -> None:
+        """Put a task that ran out of memory back with half the batch, or let it have failed."""
+        again = next_try(task, text, self._options)
+        if again is None:
+            self._tell(failed)
+            return
+        self._traces[claim_key(task)] = trace(self._store, task)
+        self._listen(Event(kind="note", task=task, text=again.warnings[-1]))
+        self._waiting.append(Batch(tasks=[again]))
 
-def _bury(worker: Worker, store: Store, listen: Callable[[Event], None]) -> list[Batch]:
-    """Reap an ended worker; blame the task it was in, return what it had not begun."""
-    worker.process.join()
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        kill_group(worker.process)
-    worker.pipe.close()
-    worker.alive.close()
-    tasks, stack = worker.batch.tasks, worker.batch.stack
-    left = [i for i in range(len(tasks)) if i not in worker.finished]
-    if not left:
-        return []
-    code = worker.process.exitcode
-    cause = f"signal {signal.Signals(-code).name}" if code and code < 0 else f"exit code {code}"
-    text = f"the worker process ended by {cause}"
-    if worker.together:
-        return _part_stack(worker, text, listen)
-    victim = tasks[left[0]]
-    failure = Failure(kind="crash", message=text, phase=victim.crash_phase)
-    for identity in victim.identities:
-        store.write_failure(identity, failure)
-    listen(Event(kind="failed", task=victim, text=f"crash in {failure.phase}: {text}"))
-    return [Batch(tasks=[tasks[i] for i in left[1:]], stack=stack)] if left[1:] else []
+    def _tell(self, event: Event) -> None:
+        """Pass an event on; let go of the claim of a task that has ended."""
+        self._listen(event)
+        if event.kind in {"done", "failed"}:
+            self._claims.release(claim_key(event.task))
+        self._limit.take(event)
 
+    def _bury(self, worker: Worker) -> None:
+        """Reap an ended worker; blame the task it was in, take back what it had not begun."""
+        worker.close()
+        self._running.remove(worker)
+        self._free.append(worker.device)
+        left = worker.left
+        if not left:
+            return
+        tasks, text = worker.batch.tasks, worker.cause()
+        if worker.together:
+            self._part_stack(worker, text)
+            return
+        if worker.overdue in worker.finished:  # it was done just as its time was over
+            self._waiting.appendleft(replace(worker.batch, tasks=[tasks[i] for i in left]))
+            return
+        blamed = worker.current if worker.current in left else left[0]
+        rest = [tasks[i] for i in left if i != blamed]
+        if rest:
+            self._waiting.appendleft(replace(worker.batch, tasks=rest))
+        self._blame(worker, tasks[blamed], text)
 
-def _part_stack(worker: Worker, cause: str, listen: Callable[[Event], None]) -> list[Batch]:
-    """Return what a dead worker had left: the cells it was fitting together to be fitted alone."""
-    tasks, together = worker.batch.tasks, worker.together
-    text = f"{cause} while it fitted {len(together)} cells together: fitted alone"
-    listen(Event(kind="note", task=tasks[together.start], text=text))
-    stacked = [task for i in together if isinstance(task := tasks[i], Task)]
-    alone = Batch(tasks=[replace(task, warnings=(text,)) for task in stacked])
-    rest = Batch(tasks=tasks[together.stop :], stack=worker.batch.stack)
-    return [batch for batch in (alone, rest) if batch.tasks]
+    def _blame(self, worker: Worker, task: Job, text: str) -> None:
+        """Write down the failure of the task whose worker died in it, and tell."""
+        if said := worker.last_words():
+            text += f" ({said})"
+        published = news(self._store, task, self._traces[claim_key(task)])
+        if published is not None and published.kind == "done":
+            self._tell(replace(published, text=""))  # it died between publishing and telling
+        elif worker.overdue >= 0:
+            self._tell(record(task, self._store, text, kind="timeout"))
+        elif worker.ran_out_of_memory():
+            failed = record_out_of_memory(task, self._store, text)
+            self._try_again(task, failed.text, failed)
+        else:
+            self._tell(record(task, self._store, text, kind="crash"))
 
-
-@contextlib.contextmanager
-def _terminate_as_exception() -> Iterator[None]:
-    """Turn SIGTERM into an exception, so that workers are ended in an orderly way."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(_number: int, _frame: object) -> None:
-        raise Terminated("terminated; finished cells are kept, run the same command to go on")
-
-    previous = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
+    def _part_stack(self, worker: Worker, cause: str) -> None:
+        """Take back what a dead worker had left: what it fitted together is to be fitted alone."""
+        tasks, together = worker.batch.tasks, worker.together
+        text = f"{cause} while it fitted {len(together)} cells together: fitted alone"
+        self._listen(Event(kind="note", task=tasks[together.start], text=text))
+        stacked = [task for i in together if isinstance(task := tasks[i], Task)]
+        alone = [replace(task, warnings=(*task.warnings, text)) for task in stacked]
+        rest = tasks[together.stop :]
+        if rest:
+            self._waiting.appendleft(replace(worker.batch, tasks=rest))
+        self._waiting.appendleft(Batch(tasks=alone))

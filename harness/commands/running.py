@@ -1,0 +1,160 @@
+"""Run what a store lacks of a plan, by the engine that the options name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from ..devices import default_jobs, resolve_devices, stack_limit
+from ..engines.base import PULLING, EngineOptions, load_engine
+from .options import Options
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from ..plan import Plan
+    from ..planned import PlannedCell
+    from ..store import Store
+
+
+def devices_of(options: Options) -> tuple[str, ...]:
+    """Return the devices that cells run on; those of workers elsewhere are their own affair.
+
+    Raises
+    ------
+    UsageError
+        No such device.
+    """
+    if options.engine in PULLING:
+        return ("cpu",)
+    joins = options.engine == "ray" and "address" in options.engine_settings
+    if joins and options.device == "cuda":
+        return ("cuda:0",)  # what a cluster has, the machine it is asked from need not have
+    return resolve_devices(options.device)
+
+
+def engine_options(options: Options, store: Store) -> EngineOptions:
+    """Return how an engine is to run tasks, as the command line says.
+
+    Raises
+    ------
+    UsageError
+        No such device.
+    """
+    devices = devices_of(options)
+    return EngineOptions(
+        cache=store.features.absolute(),
+        jobs=options.jobs or default_jobs(devices),
+        devices=devices,
+        stack=stack_limit(options.stack, devices[0]),
+        timeout_s=options.timeout,
+        max_failures=1 if options.fail_fast else options.max_failures,
+        worker_arguments=_worker_arguments(options),
+        settings=options.engine_settings,
+    )
+
+
+def _worker_arguments(options: Options) -> tuple[str, ...]:
+    """Return where data and weights lie, for workers that share this machine's folders."""
+    from ...datasets.catalog import resolve_data_root
+
+    found = ["--data-root", str(resolve_data_root(options.data_root).absolute())]
+    for text in options.datasets:
+        name, equals, path = text.partition("=")
+        if equals:
+            found += ["--dataset", f"{name}={Path(path).expanduser().absolute()}"]
+    if options.weights:
+        found += ["--weights", str(Path(options.weights).expanduser().absolute())]
+    return tuple(found)
+
+
+def run_plan(made: Plan, store: Store, options: Options, console: Console) -> None:
+    """Run every cell of a plan that has no valid result.
+
+    Raises
+    ------
+    UsageError
+        No such engine or device, or a grid that the engine cannot run.
+    TooManyFailures
+        A limit that the options set was reached.
+    """
+    from ..board import Board, both
+    from ..forecast import Forecast
+    from ..missing import run_missing
+    from ..progress import RunProgress
+    from ..requests import remove_request, write_request
+
+    engine = load_engine(options.engine)
+    how = engine_options(options, store)
+    pending = made.pending(store, with_maps=options.keep_maps)
+    tunings = made.pending_tunings(store, pending, how.devices[0])
+    if pending and options.engine in PULLING:
+        key = write_request(store, made, keep_maps=options.keep_maps, timeout_s=options.timeout)
+        how = replace(how, request=key)
+        console.print(
+            f"queued as {key[:12]}; start workers with: reproduce worker --store {store.root}",
+            markup=False, highlight=False, soft_wrap=True,
+        )  # fmt: skip
+    forecast = Forecast((cell.identity.cell for cell in pending), how.jobs)
+    title = made.grid.target
+    with (
+        RunProgress(
+            len(made.distinct),
+            len(made.distinct) - len(pending),
+            quiet=options.quiet,
+            console=console,
+            tunings=len(tunings),
+            forecast=forecast,
+        ) as progress,
+        Board(
+            store, made.distinct, pending, title=title, engine=options.engine, forecast=forecast
+        ) as board,
+    ):
+        run_missing(
+            pending,
+            tunings,
+            store,
+            engine=engine,
+            options=how,
+            keep_maps=options.keep_maps,
+            listen=both(progress, board),
+        )
+    if how.request:
+        remove_request(store, how.request)
+
+
+def forecast_line(left: Sequence[PlannedCell], frame: pd.DataFrame, jobs: int | None) -> str:
+    """Return how long cells will take by what a store's finished cells took; empty if unknown.
+
+    Parameters
+    ----------
+    left
+        Cells to run.
+    frame
+        A row per cell of the store.
+    jobs
+        Processes side by side; None = one per core or, where the cells ran on one, a GPU.
+    """
+    from ..forecast import Forecast
+    from ..progress import duration, plural
+
+    probe = Forecast((cell.identity.cell for cell in left), 1)
+    device = probe.learn(frame)
+    if not device:
+        return ""
+    jobs = jobs or default_jobs((device,))
+    outlook = Forecast((cell.identity.cell for cell in left), jobs)
+    outlook.learn(frame)
+    seconds = outlook.seconds()
+    if not left or seconds is None:
+        return ""
+    line = f"forecast: about {duration(seconds)} with {plural(jobs, 'process', 'processes')}, "
+    line += f"by {plural(outlook.learned)} that finished on {device} before"
+    if outlook.unknown:
+        line += f"; a guess for {', '.join(outlook.unknown)}, of which none has"
+    return line
