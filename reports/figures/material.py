@@ -61,15 +61,19 @@ class Material:
         return labels.get(name) or name
 
     def category_title(self, dataset: str, category: str) -> str:
-        """Return a category's printed name."""
+        """Return a category's printed name; that of its dataset where this has no other."""
+        if category in dataset:
+            return self.dataset_title(dataset)
         for own, name, label in self.model.categories:
             if (own, name) == (dataset, category):
                 return label
         return category
 
     def found(self) -> Iterator[tuple[Run, Evidence]]:
-        """Yield the chosen runs that the store has evidence of, with it."""
-        for run in self.cells if self.evidence else ():
+        """Yield the chosen runs that the store has evidence of, in the order of methods."""
+        order = {method.name: index for index, method in enumerate(self.model.methods)}
+        cells = sorted(self.cells, key=lambda run: order.get(run.method, len(order)))
+        for run in cells if self.evidence else ():
             assert self.evidence is not None
             if run.key and (evidence := self.evidence(run.key)) is not None:
                 yield run, evidence
@@ -80,10 +84,9 @@ class Material:
         if not self.cells:
             return ""
         run = self.cells[0]
-        category = self.category_title(run.dataset, run.category)
-        return f"{self.dataset_title(run.dataset)}, {category}, {run.noise:g} % label noise, " + (
-            f"seed {run.seed}"
-        )
+        names = (self.dataset_title(run.dataset), self.category_title(run.dataset, run.category))
+        where = ", ".join(dict.fromkeys(names))
+        return f"{where}, {run.noise:g} % label noise, seed {run.seed}"
 
 
 def averages(places: Iterable[Place], dataset: str) -> list[Place]:

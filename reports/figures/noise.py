@@ -17,6 +17,7 @@ from ...tables.statistics.summary import has_statistics
 from ..curves import Curve, Panel, panels
 from ..escape import one_line
 from .material import Material
+from .series import level_axis, offset, ruled
 from .style import (
     DASHES,
     INK,
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 _HOLLOW = "hollow: as the paper reports"
 _PAGE_INCHES = 5.0
 _EMPTY = "nothing to draw:\nno complete result in this row"
-# Share of the space between two ticks that markers side by side take.
-_SPREAD = 0.7
 
 
 def why_not(material: Material) -> str:
@@ -104,24 +103,22 @@ def _levels(model: TableModel) -> list[float]:
 def _panel(axis: Axes, model: TableModel, panel: Panel, handles: dict[str, Any]) -> None:
     titled(axis, panel.title)
     axis.set_xlabel(model.level_title)
-    axis.grid(axis="y")
-    axis.set_axisbelow(True)
+    ruled(axis)
     for curve in panel.curves:
         _achieved(axis, curve, handles)
         _hollow(axis, model, curve, handles)
     for curve in () if panel.empty else panel.paper:
         _paper(axis, curve, handles)
-    # A tick on every level of the run, and room around the outer ones for their markers.
-    levels = _levels(model)
-    first, last = min(levels, default=0.0), max(levels, default=0.0)
-    margin = 0.05 * (last - first) or 1.0
-    axis.set_xticks(levels, [level(noise) for noise in levels])
-    axis.set_xlim(first - margin, last + margin)
+    level_axis(axis, _levels(model))
 
 
 def _achieved(axis: Axes, curve: Curve, handles: dict[str, Any]) -> None:
     look = look_of(curve.color).line
-    handles.setdefault(one_line(curve.title), proxy(**look))
+    # What is only reported is hollow in the legend, too.
+    if curve.empty and curve.reported:
+        handles.setdefault(one_line(curve.title), proxy(**_hollow_look(curve)))
+    else:
+        handles.setdefault(one_line(curve.title), proxy(**look))
     # A gap stays a gap: a level without a result breaks the line.
     levels, means, bands = [], [], []
     for noise, entry in curve.entries:
@@ -190,8 +187,7 @@ def _single(axis: Axes, model: TableModel, panel: Panel, handles: dict[str, Any]
     (noise,) = _levels(model)
     titled(axis, panel.title)
     axis.set_xlabel(f"{model.level_title}: {level(noise)}")
-    axis.grid(axis="y")
-    axis.set_axisbelow(True)
+    ruled(axis)
     order = list(dict.fromkeys(curve.color for curve in panel.curves))
     for curve in panel.curves:
         x = curve.dash + offset(order.index(curve.color), len(order))
@@ -211,6 +207,8 @@ def _single(axis: Axes, model: TableModel, panel: Panel, handles: dict[str, Any]
 
 def _point(axis: Axes, curve: Curve, x: float, handles: dict[str, Any]) -> None:
     look: dict[str, Any] = look_of(curve.color).line | {"linestyle": "none"}
+    if curve.empty and curve.reported:
+        look = _hollow_look(curve)
     handles.setdefault(one_line(curve.title), proxy(**look))
     for _, entry in curve.entries:
         mean, (low, high) = _mean(entry), band(entry)
@@ -219,8 +217,3 @@ def _point(axis: Axes, curve: Curve, x: float, handles: dict[str, Any]) -> None:
         axis.plot([x], [mean], **look)
         if not math.isnan(low):
             axis.vlines(x, low, high, color=look["color"], linewidth=1.0)
-
-
-def offset(index: int, count: int) -> float:
-    """Return where marker ``index`` of ``count`` stands beside a tick, in ticks."""
-    return _SPREAD * ((index + 0.5) / count - 0.5)

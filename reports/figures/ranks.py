@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 from ...tables.quantities import title
 from ...tables.statistics.overall import Overall
 from ...tables.statistics.summary import Statistics
-from ..escape import one_line
 from .material import Material
-from .style import INK, Look, canvas, finish, look_of, looks, titled
+from .style import INK, Look, canvas, finish, look_of, looks, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -77,14 +76,25 @@ def draw_statistics(
         Looks of methods; None = in the order of their ranks.
     """
     shown = tested(found)
-    heights = [0.55 + 0.21 * max(3, -(-len(_methods(one)) // 2)) for one in shown]
+    narrow = round(6.2 * width)
+    names = {name: wrapped((titles or {}).get(name, name), narrow) for name in found_names(shown)}
+    lines = max(name.count("\n") + 1 for name in names.values())
+    rows = [max(3, -(-len(_methods(one)) // 2)) for one in shown]
+    heights = [0.55 + (0.07 + 0.14 * lines) * count for count in rows]
     figure = canvas(width, sum(heights))
     axes = figure.subplots(len(shown), 1, squeeze=False, gridspec_kw={"height_ratios": heights})
     for axis, one in zip(axes[:, 0], shown, strict=True):
-        _diagram(axis, one, titles or {}, colors or {})
+        _diagram(axis, one, names, colors or {})
         name = (datasets or {}).get(one.dataset, one.dataset)
-        titled(axis, f"{name}: mean rank over {one.blocks} categories", width=60)
+        # In the middle: the names of methods reach far beyond both ends of the axis.
+        text = wrapped(f"{name}: mean rank over {one.blocks} categories", round(10 * width))
+        axis.set_title(text, fontweight="bold")
     return figure
+
+
+def found_names(shown: Sequence[Overall]) -> list[str]:
+    """List the methods of several diagrams, each once."""
+    return list(dict.fromkeys(name for one in shown for name in _methods(one)))
 
 
 def _methods(one: Overall) -> Sequence[str]:
@@ -111,11 +121,12 @@ def _diagram(
         p_values,
         ax=axis,
         color_palette={n: colors.get(n, look_of(i)).color for i, n in enumerate(names)},
-        label_fmt_left="{label} {rank:.2f}",
-        label_fmt_right="{rank:.2f} {label}",
-        label_props={"color": INK},
+        label_fmt_left="{label}  {rank:.2f} ",
+        label_fmt_right=" {rank:.2f}  {label}",
         crossbar_props={"color": INK, "linewidth": 2.2},
     )
+    # The style hides the upper spine, which is the axis here.
+    axis.spines["top"].set_visible(True)
     _name(found["labels"], names, comparison.mean_ranks, titles)
 
 
@@ -125,8 +136,10 @@ def _name(
     """Put printed names in place of the methods' own."""
     by_text = {}
     for name, rank in zip(names, ranks, strict=True):
-        shown = one_line(titles.get(name, name))
-        by_text[f"{name} {rank:.2f}"] = f"{shown} {rank:.2f}"
-        by_text[f"{rank:.2f} {name}"] = f"{rank:.2f} {shown}"
+        shown = titles[name]
+        by_text[f"{name}  {rank:.2f} "] = f"{shown}  {rank:.2f} "
+        by_text[f" {rank:.2f}  {name}"] = f" {rank:.2f}  {shown}"
     for text in texts:
         text.set_text(by_text[text.get_text()])
+        # The library gives labels their method's colour, too light to read for some.
+        text.set_color(INK)

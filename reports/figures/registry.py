@@ -5,12 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from ...datasets.errors import UnknownNameError, UsageError
 from ..escape import one_line
-from . import noise, ranks
+from . import (
+    ablation,
+    categories,
+    cell_curves,
+    histogram,
+    noise,
+    pareto,
+    qualitative,
+    ranks,
+    removal,
+)
 from .material import Material
 from .style import GRID, INK, WIDTHS, render
 
@@ -30,52 +39,119 @@ class Drawing:
         Heading.
     caption
         What it shows, a sentence or two for below it.
-    per_cell
-        Whether it shows single cells, `Material.cells`, and not a whole table.
     why_not
         Material → why it cannot be drawn; empty where it can.
     alt
         Material → text for those who do not see it.
     draw
         Material and width in inches → the figure.
+    per_cell
+        Whether it shows single cells, `Material.cells`, and not a whole table.
     """
 
     name: str
     title: str
     caption: str
-    per_cell: bool
     why_not: Callable[[Material], str]
     alt: Callable[[Material], str]
     draw: Callable[[Material, float], Figure]
-
-
-def _drawing(
-    name: str, module: ModuleType, title: str, caption: str, *, cell: bool = False
-) -> Drawing:
-    return Drawing(
-        name=name,
-        title=title,
-        caption=caption,
-        per_cell=cell,
-        why_not=module.why_not,
-        alt=module.alt,
-        draw=module.draw,
-    )
+    per_cell: bool = False
 
 
 FIGURES: tuple[Drawing, ...] = (
-    _drawing(
-        "noise",
-        noise,
-        "Noise robustness",
-        "Mean over seeds with its 95 % interval (Student's t); hollow markers are the paper's.",
+    Drawing(
+        name="noise",
+        title="Noise robustness",
+        caption="Mean over seeds with its 95 % interval (Student's t) at each level of label "
+        "noise; hollow markers are numbers that the paper reports.",
+        why_not=noise.why_not,
+        alt=noise.alt,
+        draw=noise.draw,
     ),
-    _drawing(
-        "ranks",
-        ranks,
-        "Critical differences",
-        "Mean rank over categories, 1 is best; a bar joins methods that Nemenyi's test at 5 % "
-        "cannot tell apart.",
+    Drawing(
+        name="categories",
+        title="Noise robustness by category",
+        caption="Mean over seeds with its 95 % interval (Student's t), a panel per category.",
+        why_not=categories.why_not,
+        alt=categories.alt,
+        draw=categories.draw,
+    ),
+    Drawing(
+        name="ablation",
+        title="Ablation",
+        caption="A method and its variants at each level of label noise: mean over seeds with its "
+        "95 % interval (Student's t).",
+        why_not=ablation.why_not,
+        alt=ablation.alt,
+        draw=ablation.draw,
+    ),
+    Drawing(
+        name="pareto",
+        title="Accuracy against time",
+        caption="Means over the cells that all methods of a panel have; times of runs that had "
+        "the device for themselves. The dashed line joins methods that no other one beats in both.",
+        why_not=pareto.why_not,
+        alt=pareto.alt,
+        draw=pareto.draw,
+    ),
+    Drawing(
+        name="removal",
+        title="Removed training images",
+        caption="Precision and recall of the images that a method takes out of its training set, "
+        "pooled over seeds and categories.",
+        why_not=removal.why_not,
+        alt=removal.alt,
+        draw=removal.draw,
+    ),
+    Drawing(
+        name="ranks",
+        title="Critical differences",
+        caption="Mean rank over categories, 1 is best; a bar joins methods that Nemenyi's test at "
+        "5 % cannot tell apart.",
+        why_not=ranks.why_not,
+        alt=ranks.alt,
+        draw=ranks.draw,
+    ),
+    Drawing(
+        name="roc",
+        title="ROC curves",
+        caption="Of image scores in single cells, methods of one place beside each other; the "
+        "marker is the label-free threshold.",
+        per_cell=True,
+        why_not=cell_curves.why_not,
+        alt=cell_curves.alt_roc,
+        draw=cell_curves.draw_roc,
+    ),
+    Drawing(
+        name="pr",
+        title="Precision-recall curves",
+        caption="Of image scores in single cells; the dashed line is the share of anomalous "
+        "images, the marker the label-free threshold.",
+        per_cell=True,
+        why_not=cell_curves.why_not,
+        alt=cell_curves.alt_pr,
+        draw=cell_curves.draw_pr,
+    ),
+    Drawing(
+        name="scores",
+        title="Histograms of scores",
+        caption="Nominal and anomalous test images and mislabelled training images of single "
+        "cells, each group 100 %, with the label-free threshold.",
+        per_cell=True,
+        why_not=histogram.why_not,
+        alt=histogram.alt,
+        draw=histogram.draw,
+    ),
+    Drawing(
+        name="grid",
+        title="Images and anomaly maps",
+        caption="Of each kind of defect the test image with the middle score, then the nominal "
+        "image with the middle score, by the first method; one colour scale for all maps of a "
+        "method.",
+        per_cell=True,
+        why_not=qualitative.why_not,
+        alt=qualitative.alt,
+        draw=qualitative.draw,
     ),
 )
 

@@ -144,7 +144,9 @@ def canvas(width: float, height: float) -> Figure:
     return figure
 
 
-def finish(figure: Figure, handles: Mapping[str, Any], *, synthetic: bool) -> Figure:
+def finish(
+    figure: Figure, handles: Mapping[str, Any], *, synthetic: bool, beside: bool = False
+) -> Figure:
     """Put the legend below the panels, in as many columns as fit, and make room for it.
 
     Parameters
@@ -155,13 +157,20 @@ def finish(figure: Figure, handles: Mapping[str, Any], *, synthetic: bool) -> Fi
         Label → handle.
     synthetic
         Whether the figure is to say that its data are drawn.
+    beside
+        Put the legend beside the panels instead, where there is room.
     """
     width, height = figure.get_size_inches()
     if synthetic:
         # A figure travels alone, so it says on its own face what it is.
-        figure.suptitle(SYNTHETIC, fontsize=8, color=WARNING)
+        said = figure.get_suptitle()
+        figure.suptitle(f"{SYNTHETIC}\n{said}".strip(), fontsize=7.5, color=WARNING)
         height += 0.2
-    if handles:
+    if handles and beside:
+        figure.legend(
+            list(handles.values()), _labels(handles), loc="outside right center", frameon=False
+        )
+    elif handles:
         height += _legend(figure, handles, width)
     figure.set_size_inches(width, height)
     return figure
@@ -169,9 +178,7 @@ def finish(figure: Figure, handles: Mapping[str, Any], *, synthetic: bool) -> Fi
 
 def _legend(figure: Figure, handles: Mapping[str, Any], width: float) -> float:
     """Add the legend; return its height in inches."""
-    # A label that starts with an underscore would be left out of the legend.
-    names = [wrapped(name) for name in handles]
-    labels = [f" {name}" if name.startswith("_") else name for name in names]
+    labels = _labels(handles)
     renderer: Any = figure.canvas.get_renderer()  # type: ignore[attr-defined]
     for columns in range(min(5, len(labels)), 0, -1):
         legend = figure.legend(
@@ -182,6 +189,12 @@ def _legend(figure: Figure, handles: Mapping[str, Any], width: float) -> float:
             return float(box.height / figure.dpi)
         legend.remove()
     raise AssertionError("one column is always taken")
+
+
+def _labels(handles: Mapping[str, Any]) -> list[str]:
+    names = ["\n".join(map(wrapped, name.split("\n"))) for name in handles]
+    # A label that starts with an underscore would be left out of the legend.
+    return [f" {name}" if name.startswith("_") else name for name in names]
 
 
 def percent_limits(axis: Axes) -> None:
