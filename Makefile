@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 DEMO := demo
 
-.PHONY: help demo test test-slow lint bench docs clean
+.PHONY: help demo test test-slow lint audit bench docs clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -36,9 +36,14 @@ lint: $(VENV)/tested  ## ruff and pyright
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
+audit: $(VENV)/tested  ## Unsafe constructs in the source, known holes in what is installed
+	$(BIN)/bandit -q -r -c pyproject.toml datasets methods harness tables reports
+	$(BIN)/pip-audit --skip-editable
+
 bench: $(VENV)/tested  ## Benchmarks: ratios measured in one run
 	$(BIN)/python tests/benchmarks/bench_metrics.py
 	$(BIN)/python tests/benchmarks/bench_flows.py --preset demo
+	$(BIN)/python tests/benchmarks/bench_store.py --cells 10000
 
 docs: $(VENV)/tested  ## The documentation site, into build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet

@@ -32,6 +32,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from fractions import Fraction
+from functools import cache
 from math import ceil, floor
 from typing import ClassVar
 
@@ -96,10 +97,7 @@ class NoiseProtocol(ABC):
     @property
     def protocol_id(self) -> str:
         """Canonical text with every parameter; ``noise.parse_protocol`` reads it back."""
-        own_first = reversed(fields(self))
-        values = ((f.name, str(getattr(self, f.name))) for f in own_first)
-        text = ",".join(f"{name}={value.removesuffix('.0')}" for name, value in values)
-        return f"{self.name}/{self.version}:{text}"
+        return _identifier(self)
 
     @abstractmethod
     def amount(self, level: float, nominal: int, supply: int) -> Amount:
@@ -127,6 +125,15 @@ class NoiseProtocol(ABC):
                 f"noise level {level:g} %: protocol {self.name} allows 0 to {self.max_level:g} %"
             )
         return Fraction(str(level)) / 100  # its digits, so that 12.5 or 0.1 is what was typed
+
+
+@cache
+def _identifier(protocol: NoiseProtocol) -> str:
+    """Write a protocol out; once, as every cell of a plan asks for it."""
+    own_first = reversed(fields(protocol))
+    values = ((f.name, str(getattr(protocol, f.name))) for f in own_first)
+    text = ",".join(f"{name}={value.removesuffix('.0')}" for name, value in values)
+    return f"{protocol.name}/{protocol.version}:{text}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

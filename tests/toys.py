@@ -231,3 +231,62 @@ class WrongWeights(PixelMean):
     def fit(self, train: ImageSet, context: Context) -> None:
         super().fit(train, context)
         self.train_weights = np.full(len(train), 1.5, dtype=np.float32)
+
+
+class Vandal(PixelMean):
+    """Changes everything in its process that can be changed from inside."""
+
+    name = "toy-vandal"
+    title = "Vandal"
+
+    def fit(self, train: ImageSet, context: Context) -> None:
+        import random
+        import sys
+        import warnings
+
+        import torch
+
+        super().fit(train, context)
+        os.chdir("/")
+        os.environ["HOME"], os.environ["VANDAL"] = "/nowhere", "was here"
+        sys.path.insert(0, "/nowhere")
+        random.seed(1)
+        np.random.seed(1)
+        torch.manual_seed(1)
+        torch.set_default_dtype(torch.float64)
+        torch.set_num_threads(2)
+        torch.set_grad_enabled(False)
+        torch.use_deterministic_algorithms(True)
+        np.seterr(all="raise")
+        warnings.simplefilter("error")
+
+
+class Draws(PixelMean):
+    """Scores with the global generators, the default type and the environment: a careless one."""
+
+    name = "toy-draws"
+    title = "Draws"
+
+    def score(self, images: ImageSet, context: Context) -> Scores:
+        import random
+
+        import torch
+
+        found = super().score(images, context)
+        noise = torch.rand(len(images)).float().numpy() + np.random.random() + random.random()
+        return Scores(image=found.image + noise.astype(np.float32), maps=found.maps)
+
+
+class Tells(PixelMean):
+    """Prints and raises what it found out about the machine."""
+
+    name = "toy-tells"
+    title = "Tells"
+
+    def fit(self, train: ImageSet, context: Context) -> None:
+        secret = os.environ["ADREPRO_TEST_TOKEN"]
+        where = f"{os.environ['HOME']}/models/net.pth of https://me:{'s3cret-' * 2}@host/simple"
+        print(f"token {secret}, {where}")
+        if self.settings.power == 3:
+            raise RuntimeError(f"no access with {secret} to {where}")
+        super().fit(train, context)

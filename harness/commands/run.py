@@ -183,7 +183,7 @@ def show_plan(grid: Grid, options: Options, *, as_json: bool = False) -> None:
         store = Store(options.store)
         index = index_of(options.store)
         pending = made.pending(store, known=index.statuses())
-        outlook = forecast_line(pending, index.frame(), options.jobs)
+        outlook = forecast_line(pending, index.frame(), options.jobs) if pending else ""
         left, tunings = len(pending), len(made.pending_tunings(store, pending, options.device))
     first = f", after {plural(tunings, 'tuning')}" if tunings else ""
     line = f"{count} cells, {count - left} in the store, {left} to run{first}"

@@ -64,6 +64,7 @@ def report_context(plan: Plan, options: Options, device: str, store: Store) -> R
     from ...reports.context import ReportContext
     from ..env import capture, package_version
     from ..evidence import evidence_source, files_of_plan
+    from ..redact import redacted
 
     found = capture(device)
     environment = {
@@ -74,7 +75,7 @@ def report_context(plan: Plan, options: Options, device: str, store: Store) -> R
         environment=environment,
         synthetic=plan.synthetic,
         preset=options.preset,
-        command=shlex.join(["reproduce", *sys.argv[1:]]),
+        command=redacted(shlex.join(["reproduce", *sys.argv[1:]])),
         version=package_version("adrepro"),
         evidence=evidence_source(store, files_of_plan(plan.cells)),
     )

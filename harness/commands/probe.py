@@ -1,0 +1,60 @@
+"""``reproduce probe``: hold two runs of one cell against each other, byte by byte."""
+
+from __future__ import annotations
+
+import click
+from rich.console import Console
+
+from ...datasets.errors import UsageError
+from .options import Options, grid_options
+
+
+@click.command(name="probe")
+@click.argument("cell")
+@click.argument("target", required=False)
+@grid_options
+def probe(cell: str, target: str | None, options: Options) -> int:
+    """Run CELL (a label or part of one) twice in fresh processes and compare every byte.
+
+    TARGET and the other options name the plan that the cell belongs to. Where --store holds the
+    cell's result already, that is compared too. Exit code 1 where anything differs.
+    """
+    from ..devices import resolve_device
+    from ..grid import verify_backbones
+    from ..probe import differences, run_twice, stored_arrays
+    from ..store import MARK, Status, Store
+    from .run import grid_of, plan_grid
+
+    console = Console(quiet=options.quiet)
+    device = resolve_device(options.device)
+    made = plan_grid(grid_of(target, options), options, Console(stderr=True), None)
+    found = [c for c in made.distinct if cell in c.label or c.key.startswith(cell)]
+    if len(found) != 1:
+        some = ", ".join(c.label for c in (found or made.distinct)[:3])
+        raise UsageError(
+            f"{len(found)} cells of the plan match '{cell}', expected one; labels look like {some}"
+        )
+    planned = found[0]
+    verify_backbones((planned.method,))
+    first, second = run_twice(made, planned, device)
+    pairs = {"two runs in fresh processes": (first, second)}
+    if (options.store / MARK).is_file():
+        store = Store(options.store)
+        if store.read(planned.key).status is Status.DONE:
+            pairs["the first of them and the stored result"] = (
+                first,
+                stored_arrays(store, planned.key),
+            )
+    worst = 0
+    for title, (a, b) in pairs.items():
+        shared = [name for name in a if name in b]
+        values = sum(a[name].size for name in shared)
+        apart = differences(a, b)
+        worst = max(worst, len(apart))
+        verdict = "differ" if apart else f"equal, byte by byte ({values} values)"
+        console.print(f"{planned.label}: {title}: {verdict}", highlight=False, soft_wrap=True)
+        for one in apart:
+            what = f"{one.count} of {one.size} values, by {one.largest:.3g} at most"
+            what = "other shapes or types" if one.count < 0 else what
+            console.print(f"  {one.name}: {what}", highlight=False, soft_wrap=True)
+    return 1 if worst else 0

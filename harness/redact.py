@@ -1,0 +1,53 @@
+"""Take out of a text what is nobody else's business: secrets, and where somebody's home lies.
+
+Environments are recorded by a list of what is wanted (see `env`), so nothing can slip in there.
+What a method prints and what an exception says is anybody's text: before it is stored, credentials
+in addresses, the values of environment variables that are named like secrets, and the path of the
+home folder are replaced.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+HIDDEN = "***"
+_ADDRESS = re.compile(r"\b([a-z][a-z0-9+.-]*://)[^\s/@'\"]+@", re.IGNORECASE)
+_AUTHORISATION = re.compile(r"\b(bearer|basic|token)\s+[A-Za-z0-9+/=._~-]{16,}", re.IGNORECASE)
+_SECRET_NAME = re.compile(r"token|secret|passw|credential|api_?key|access_?key|private", re.I)
+# A shorter value, such as "1", is as likely a word of the text as the secret.
+SHORTEST = 6
+
+
+def redacted(text: str) -> str:
+    """Return a text without credentials, secret values and the home folder's path.
+
+    Parameters
+    ----------
+    text
+        What a method printed, a message or a traceback.
+    """
+    for value in _secrets():
+        text = text.replace(value, HIDDEN)
+    text = _ADDRESS.sub(rf"\1{HIDDEN}@", text)
+    text = _AUTHORISATION.sub(rf"\1 {HIDDEN}", text)
+    for home in _homes():
+        text = re.sub(rf"{re.escape(home)}(?=$|[\\/\s'\":;,)\]])", "~", text)
+    return text
+
+
+def _secrets() -> list[str]:
+    """Return values of variables named like secrets, and passwords of addresses; longest first."""
+    named = [value for name, value in os.environ.items() if _SECRET_NAME.search(name)]
+    return sorted((value for value in named if len(value) >= SHORTEST), key=len, reverse=True)
+
+
+def _homes() -> list[str]:
+    try:
+        home = Path.home()
+    except RuntimeError:  # a process without a user
+        return []
+    # "/" is nobody's home: every path would change.
+    both = {str(home), str(home.resolve())}
+    return sorted((path for path in both if len(Path(path).parts) > 1), key=len, reverse=True)
