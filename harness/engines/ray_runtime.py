@@ -1,8 +1,8 @@
 """What the Ray engine runs on: its settings, the runtime it starts or joins, and what that has.
 
-Any port of a Ray runtime that can be reached runs whatever code is sent to it. So token
-authentication is on and the dashboard off, and a runtime of our own listens on the loopback
-address alone. No usage statistics are sent.
+Any port of a Ray runtime that can be reached, and Ray listens on the machine's own address, runs
+whatever code is sent to it. So token authentication is on and the dashboard off. No usage
+statistics are sent.
 """
 
 from __future__ import annotations
@@ -10,15 +10,12 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
-import sys
-import sysconfig
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ...datasets.errors import MissingExtraError, UsageError
-from .settings import EngineSettings, number
+from .settings import EngineSettings, number, own_search_path
 
 # Environment of Ray, unless the user has set it otherwise. Ray's own default is to start a task
 # whose process was killed for memory again and again without end.
@@ -28,7 +25,6 @@ DEFAULTS = {
     "RAY_task_oom_retries": "1",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
 }
-LOOPBACK = "127.0.0.1"
 TIMING = "timing"
 
 
@@ -98,6 +94,17 @@ def require_ray() -> None:
         raise MissingExtraError("--engine ray", "ray")
 
 
+def prepare() -> Any:
+    """Set what of `DEFAULTS` the user has not set otherwise; return Ray, which goes by it."""
+    for name, value in DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    import ray
+    from ray._raylet import Config
+
+    Config.initialize("")  # Ray has read the environment already if it was imported before
+    return ray
+
+
 @contextlib.contextmanager
 def runtime(settings: RaySettings, *, jobs: int, gpus: int) -> Iterator[Any]:
     """Join or start a Ray runtime; leave, or end, it afterwards.
@@ -121,9 +128,8 @@ def runtime(settings: RaySettings, *, jobs: int, gpus: int) -> Iterator[Any]:
     UsageError
         There is no runtime at the address, or it cannot be entered.
     """
-    for name, value in DEFAULTS.items():
-        os.environ.setdefault(name, value)
-    import ray
+    ray = prepare()
+    from ray.exceptions import RayError
 
     if ray.is_initialized():
         yield ray
@@ -137,10 +143,13 @@ def runtime(settings: RaySettings, *, jobs: int, gpus: int) -> Iterator[Any]:
         if settings.address:
             ray.init(address=settings.address, **shared)
         else:
-            own = {"num_cpus": max(1, round(jobs * settings.cpus)), "num_gpus": gpus}
+            own: dict[str, Any] = {
+                "num_cpus": max(1, round(jobs * settings.cpus)),
+                "num_gpus": gpus,
+            }
             own["resources"] = {TIMING: max(1, gpus)}
-            ray.init("local", include_dashboard=False, _node_ip_address=LOOPBACK, **own, **shared)
-    except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as err:
+            ray.init("local", include_dashboard=False, **own, **shared)
+    except (ConnectionError, ValueError, RuntimeError, RayError) as err:
         ray.shutdown()
         where = settings.address or "on this machine"
         line = " ".join(str(err).split())[:300]
@@ -149,21 +158,6 @@ def runtime(settings: RaySettings, *, jobs: int, gpus: int) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
-
-
-def own_search_path() -> list[str]:
-    """Return where this process finds modules beyond those that are installed.
-
-    Ray's processes start with the installed ones only, and a plug-in may lie elsewhere.
-    """
-    installed = {os.path.realpath(path) for path in sysconfig.get_paths().values()}
-    installed |= {os.path.realpath(path) for path in (sys.prefix, sys.base_prefix)}
-    found = (str(Path(path or ".").absolute()) for path in sys.path)
-    return [path for path in found if not _inside(os.path.realpath(path), installed)]
-
-
-def _inside(path: str, folders: set[str]) -> bool:
-    return any(path == folder or path.startswith(folder + os.sep) for folder in folders)
 
 
 def machines(ray: Any) -> list[dict[str, float]]:

@@ -1,10 +1,14 @@
-"""Settings of one engine, from ``--engine-option KEY=VALUE``."""
+"""What engines on other machines share: settings from ``--engine-option``, the search path."""
 
 from __future__ import annotations
 
 import math
+import os
+import sys
+import sysconfig
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any, Self, get_type_hints
 
 from ...datasets.errors import UnknownNameError, UsageError
@@ -73,3 +77,18 @@ def _value(key: str, text: str, kind: type, bounds: Mapping[str, float]) -> Any:
 
 
 _UNBOUNDED = {"least": -math.inf, "most": math.inf, "above": -math.inf}
+
+
+def own_search_path() -> list[str]:
+    """Return where this process finds modules beyond those that are installed.
+
+    Processes on other machines start with the installed ones only, and a plug-in may lie elsewhere.
+    """
+    installed = {os.path.realpath(path) for path in sysconfig.get_paths().values()}
+    installed |= {os.path.realpath(path) for path in (sys.prefix, sys.base_prefix)}
+    found = (str(Path(path or ".").absolute()) for path in sys.path)
+    return [path for path in found if not _inside(os.path.realpath(path), installed)]
+
+
+def _inside(path: str, folders: set[str]) -> bool:
+    return any(path == folder or path.startswith(folder + os.sep) for folder in folders)

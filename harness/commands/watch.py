@@ -1,0 +1,173 @@
+"""``reproduce status --watch``: the runs on a store as they go on, from another terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from itertools import groupby
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from ...datasets.plain import one_line
+from ..board import counts, read_boards, seconds_left
+from ..progress import duration
+from ..store import Store
+
+# A run elsewhere whose board stands still for longer is said to be silent.
+SILENT_S = 30.0
+MOST_FLYING = 20
+
+Boards = list[dict[str, Any]]
+
+
+def watch(store: Store, console: Console, every_s: float) -> int:
+    """Show the runs on a store until none goes on: live on a terminal, else as snapshots.
+
+    Parameters
+    ----------
+    store
+        The store.
+    console
+        Where to write.
+    every_s
+        Seconds between two looks.
+
+    Returns
+    -------
+    int
+        0 if every planned cell was done when the runs ended, else 1.
+    """
+    seen = _Seen(time.monotonic)
+    boards = [board for board in read_boards(store) if board["live"]]
+    if not boards:
+        console.print(f"no run is at work on {store.root}", markup=False, highlight=False)
+        return 0
+    if console.is_terminal:
+        with Live(console=console, auto_refresh=False) as live:
+            for now in _looks(store, boards, every_s):
+                live.update(render(boards := now, seen.silent(now)), refresh=True)
+    else:
+        for now in _looks(store, boards, every_s):
+            console.print(render(boards := now, seen.silent(now)), soft_wrap=True)
+    left, failed = (sum(_totals(group)[i] for group in by_plan(boards)) for i in (2, 1))
+    line = "all runs have ended: "
+    line += f"{failed} failed, {left} not run" if failed or left else "everything is done"
+    console.print(line, highlight=False)
+    return 1 if failed or left else 0
+
+
+def _looks(store: Store, boards: Boards, every_s: float) -> Iterator[Boards]:
+    """Yield the boards of runs that were seen alive, now and then, for as long as one of them is.
+
+    The last look is at runs that have all ended. A run that begins meanwhile joins.
+    """
+    known = {board["name"]: board for board in boards}
+    yield list(known.values())
+    while any(board["live"] for board in known.values()):
+        time.sleep(every_s)
+        fresh = {board["name"]: board for board in read_boards(store)}
+        joined = {name: board for name, board in fresh.items() if name in known or board["live"]}
+        # One whose board was deleted under way is not to be waited for.
+        gone = {name: board | {"live": False} for name, board in known.items() if name not in fresh}
+        known = {**known, **gone, **joined}
+        yield list(known.values())
+
+
+class _Seen:
+    """Says how long boards have stood still, by this process's own clock."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._last: dict[str, tuple[int, float]] = {}
+
+    def silent(self, boards: Boards) -> dict[str, float]:
+        """Return name → seconds since the board was last seen to change."""
+        now, found = self._clock(), {}
+        for board in boards:
+            count, since = self._last.get(board["name"], (-1, now))
+            if count != board["count"]:
+                since = now
+            self._last[board["name"]] = (board["count"], since)
+            found[board["name"]] = now - since
+        return found
+
+
+def by_plan(boards: Boards) -> list[Boards]:
+    """Put the boards of one plan together: several runs may share it."""
+    ordered = sorted(boards, key=lambda board: board["plan"])
+    return [list(group) for _, group in groupby(ordered, key=lambda board: board["plan"])]
+
+
+def _totals(boards: Boards) -> tuple[int, int, int]:
+    """Return how many cells of a plan are done, failed and left."""
+    each = counts(boards).values()
+    done, failed = sum(c["done"] for c in each), sum(c["failed"] for c in each)
+    return done, failed, max(0, sum(c["total"] for c in each) - done - failed)
+
+
+def render(boards: Boards, silent: Mapping[str, float]) -> RenderableType:
+    """Return what is shown of the boards.
+
+    Parameters
+    ----------
+    boards
+        As `read_boards` returns them.
+    silent
+        Name of a board → seconds for which it has stood still.
+    """
+    parts: list[RenderableType] = []
+    for group in by_plan(boards):
+        parts += [_heading(group), _methods(group), *_runs(group, silent)]
+    return Group(*parts)
+
+
+def _heading(boards: Boards) -> Text:
+    done, failed, left = _totals(boards)
+    total = done + failed + left
+    line = f"{boards[0]['title']}: {done} of {total} cells done"
+    line += f", {failed} failed" if failed else ""
+    if left:
+        seconds = seconds_left(boards)
+        line += f", {left} left"
+        line += f", about {duration(seconds)}" if seconds is not None else ""
+    return _text(line, style="bold")
+
+
+def _methods(boards: Boards) -> Table:
+    flying = [one["label"] for board in boards if board["live"] for one in board["flying"]]
+    table = Table("method", "done", "running", "failed", "pending", box=None, pad_edge=False)
+    for method, count in counts(boards).items():
+        running = sum(label.startswith(f"{method}/") for label in flying)
+        pending = count["total"] - count["done"] - count["failed"] - running
+        numbers = (count["done"], running, count["failed"], max(0, pending))
+        table.add_row(_text(method), *(str(number) for number in numbers))
+    return table
+
+
+def _runs(boards: Boards, silent: Mapping[str, float]) -> Iterator[Text]:
+    """Yield a line per run and per cell in flight."""
+    for board in boards:
+        who = f"process {board['who'].get('pid')} on {board['who'].get('host')}"
+        state = f"at work for {duration(board['elapsed_s'])}" if board["live"] else "ended"
+        quiet = silent.get(board["name"], 0.0)
+        if board["live"] and quiet > SILENT_S:
+            state += f", no sign for {duration(quiet)}"
+        yield _text(f"{board['engine']}, {who}: {state}")
+        if not board["live"]:
+            continue
+        for one in board["flying"][:MOST_FLYING]:
+            share = f"{one['fraction']:.0%} " if one.get("fraction") else ""
+            text = f"  {one['label']}  {share}{one['text']}".rstrip()
+            yield _text(f"{text}  ({duration(one['age_s'] + quiet)})")
+        if len(board["flying"]) > MOST_FLYING:
+            yield _text(f"  and {len(board['flying']) - MOST_FLYING} more")
+
+
+def _text(line: str, style: str = "") -> Text:
+    """Return text as it stands, without what would steer a terminal: methods may say anything."""
+    indent = line[: len(line) - len(line.lstrip(" "))]
+    return Text(indent + one_line(line), style)

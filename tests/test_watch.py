@@ -1,0 +1,198 @@
+"""`reproduce status --watch` tells from another process what a run is at."""
+
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from engine_worlds import plan_of
+from rich.console import Console
+
+from adrepro.harness.board import Board, counts, read_boards, seconds_left
+from adrepro.harness.commands.watch import render, watch
+from adrepro.harness.engines.base import Event
+from adrepro.harness.forecast import Forecast
+from adrepro.harness.store import Store
+from conftest import TESTS
+
+WAIT_S = 120
+
+
+@pytest.fixture
+def running(world):
+    """A run of six half-second cells in a process of its own, as soon as it has begun."""
+    line = [sys.executable, "-m", "adrepro.harness.cli", "run", "-m", "toys:Slow", "-d", "mvtec_ad"]
+    line += [
+        str(a) for a in (*world.places, "--device", "cpu", "--jobs", "1", "--seeds", "3", "-q")
+    ]
+    process = subprocess.Popen(line, env={**os.environ, "PYTHONPATH": str(TESTS)})
+    deadline = time.monotonic() + WAIT_S
+    while not [b for b in boards_of(world) if b["flying"]]:
+        assert process.poll() is None
+        assert time.monotonic() < deadline, "no cell has begun"
+        time.sleep(0.05)
+    yield process
+    process.kill()
+    process.wait()
+
+
+def boards_of(world):
+    return read_boards(Store(world.store)) if (world.store / "store.json").is_file() else []
+
+
+def status(world, *arguments):
+    return world.reproduce(
+        "status", "--watch", "--every", "0.2", "--store", world.store, *arguments
+    )
+
+
+def test_watch_follows_a_run_to_its_end(world, running):
+    """Counts rise to the total, a cell in flight is named with its age; exit code 0 at the end."""
+    assert status(world) == 0
+    said = world.stdout
+    done = [int(number) for number in re.findall(r"run: (\d+) of 6 cells done", said)]
+    assert done == sorted(done)
+    assert done[0] < 6
+    assert done[-1] == 6
+    assert re.search(r"^  toys:Slow/mvtec_ad/\w+/noise0/seed\d .*\(\d+ s\)$", said, re.MULTILINE)
+    assert re.search(r"\d left, about \d+ s$", said, re.MULTILINE), "no forecast"
+    assert f"process {running.pid} on" in said
+    assert said.rstrip().endswith("all runs have ended: everything is done")
+
+
+def test_watch_ends_when_its_run_is_killed_under_way(world, running):
+    """Killed while it is watched: the watcher ends by itself and says what was not run."""
+    line = [sys.executable, "-m", "adrepro.harness.cli", "status", "--watch", "--every", "0.2"]
+    with subprocess.Popen(
+        [*line, "--store", str(world.store)], stdout=subprocess.PIPE, text=True
+    ) as watcher:
+        assert watcher.stdout
+        watcher.stdout.readline()
+        running.send_signal(signal.SIGKILL)
+        running.wait()
+        said, _ = watcher.communicate(timeout=WAIT_S)
+    assert watcher.returncode == 1
+    assert re.search(r"all runs have ended: 0 failed, [1-6] not run", said)
+    # Whoever looks only now sees that nothing is at work.
+    assert status(world) == 0
+    assert "no run is at work" in world.stdout
+
+
+def board_of(world, **given):
+    store = Store(world.store, create=True)
+    cells = plan_of(world, "toys:PixelMean", "toys:ImageOnly", seeds=2).distinct
+    forecast = Forecast((c.identity.cell for c in cells), 1)
+    fixed = {"title": "a title", "engine": "local", "forecast": forecast}
+    tasks = [c.task(store.root, "cpu", keep_maps=False, exclusive=True) for c in cells]
+    return store, Board(store, cells, cells, **(fixed | given)), tasks
+
+
+def test_board_counts_by_method(world):
+    """What a board says is what its run heard: by method, each cell once."""
+    store, board, tasks = board_of(world)
+    with board:
+        for task, kind in zip(tasks, ("done", "failed", "start"), strict=False):
+            board(Event(kind="start", task=task))
+            board(Event(kind=kind, task=task))
+    (seen,) = read_boards(store)
+    assert not seen["live"]
+    one, two = tasks[0].method, tasks[1].method
+    expected = {tasks[0].method: [2, 0, 0], "toys:ImageOnly": [2, 0, 0]}
+    expected[one][1] += 1
+    expected[two][2] += 1
+    assert {m: [c["total"], c["done"], c["failed"]] for m, c in counts([seen]).items()} == expected
+    assert [cell["label"] for cell in seen["flying"]] == [tasks[2].label]
+
+
+def test_run_with_nothing_to_do_leaves_no_board(world):
+    """A plan that is complete writes nothing."""
+    store = Store(world.store, create=True)
+    cells = plan_of(world, "toys:PixelMean").distinct
+    with Board(store, cells, (), title="t", engine="local"):
+        pass
+    assert not (store.root / "live").exists()
+
+
+def test_runs_that_share_a_plan_are_one_table(world):
+    """Two runs hear of each other's cells: nothing is counted twice, times are put together."""
+    store, first, tasks = board_of(world)
+    _, second, _ = board_of(world, engine="worker")
+    with first, second:
+        first(Event(kind="done", task=tasks[0]))
+        second(Event(kind="done", task=tasks[0]))
+        second(Event(kind="done", task=tasks[1]))
+        first._write()
+        second._write()
+        boards = read_boards(store)
+    assert sum(count["done"] for count in counts(boards).values()) == 2
+    text = as_text(render(boards, {}))
+    assert text.count("a title:") == 1
+    assert "a title: 2 of 4 cells done, 2 left" in text
+    assert seconds_left([b | {"live": True, "left_s": 30.0} for b in boards]) == pytest.approx(15)
+
+
+def as_text(shown):
+    out = io.StringIO()
+    Console(file=out, width=120).print(shown)
+    return out.getvalue()
+
+
+def test_words_of_a_method_cannot_steer_the_terminal(world):
+    """What a method says while it works is shown on one line, without control characters."""
+    store, board, tasks = board_of(world)
+    with board:
+        board(Event(kind="start", task=tasks[0]))
+        told = "\x1b[2Jepoch\n3 [bold]x[/bold]"
+        board(Event(kind="progress", task=tasks[0], fraction=0.5, text=told))
+        board._write()
+        text = as_text(render(read_boards(store), {}))
+    assert "\x1b" not in text
+    assert "50% " in text
+    assert "epoch 3 [bold]x[/bold]" in text
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"who": 1}', b"\xff\x00"])
+def test_damaged_board_is_left_out(world, content):
+    """A board that cannot be read stops nobody."""
+    store, board, _ = board_of(world)
+    with board:
+        (store.root / "live" / "x.json").write_bytes(content)
+        assert len(read_boards(store)) == 1
+
+
+def test_silent_run_elsewhere_is_said_to_be(world):
+    """Of a run on another machine only its board is seen: one that stands still is told."""
+    store, board, _ = board_of(world)
+    with board:
+        (seen,) = read_boards(store)
+    seen |= {"live": True, "who": {"pid": 5, "host": "far"}}
+    assert "no sign" not in as_text(render([seen], {seen["name"]: 3.0}))
+    text = as_text(render([seen], {seen["name"]: 95.0}))
+    assert "local, process 5 on far: at work for" in text
+    assert "no sign for 1 min 35 s" in text
+
+
+def test_terminal_shows_one_picture_that_moves(world):
+    """On a terminal the picture is drawn over itself and stays at the end."""
+    store, board, tasks = board_of(world)
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=100, height=40)
+    with board:
+        board(Event(kind="done", task=tasks[0]))
+        board._write()
+        path = next((store.root / "live").glob("*.json"))
+        ended = json.loads(path.read_bytes()) | {"ended": True}
+        looks = iter([read_boards(store), []])
+        with pytest.MonkeyPatch.context() as patch:
+            last = [read_boards(store)[0] | {"live": False, "ended": ended["ended"]}]
+            looks = iter([read_boards(store), last])
+            patch.setattr("adrepro.harness.commands.watch.read_boards", lambda _: next(looks))
+            assert watch(store, console, 0.01) == 1
+    assert "\x1b[" in out.getvalue()
+    assert "1 of 4 cells done" in out.getvalue()
+    assert "0 failed, 3 not run" in out.getvalue()
