@@ -124,13 +124,15 @@ def test_stopped_run_says_what_is_left_and_leaves_no_claim(world, sign):
 
 def test_second_interrupt_is_immediate(world):
     """Ctrl+C twice: a cell that listens to no signal is killed at once, not after the grace."""
-    deaf = ("--set", "toys_faults:Faulty.fault=deaf", "--set", "toys_faults:Faulty.seed=0")
+    book = world.root / "book"
+    given = {"fault": "deaf", "seed": 0, "book": book}
+    deaf = [part for k, v in given.items() for part in ("--set", f"toys_faults:Faulty.{k}={v}")]
     process = command(world, "-m", "toys_faults:Faulty", *deaf, "--seeds", "1")
     deadline = time.monotonic() + 240
-    while not list(world.store.glob("claims/*.owner")):
+    while not book.exists():
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    time.sleep(2.0)
+    time.sleep(1.0)
     process.send_signal(signal.SIGINT)
     time.sleep(0.5)
     start = time.monotonic()
