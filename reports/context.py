@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..tables.assemble import PAPER_PRESET
 from ..tables.model import MethodInfo
+from ..tables.verdicts.places import Scope
 from .evidence import EvidenceSource
 
 __all__ = ["MethodInfo", "ReportContext"]
@@ -34,6 +35,8 @@ class ReportContext:
         Version of adrepro.
     evidence
         Gives what is stored about a cell, image by image, by its key; None where there is no store.
+    scope
+        Which printed numbers the run asked for, so that they are judged; None = all.
     """
 
     methods: tuple[MethodInfo, ...] = ()
@@ -43,6 +46,7 @@ class ReportContext:
     command: str = ""
     version: str = ""
     evidence: EvidenceSource | None = None
+    scope: Scope | None = None
 
     def without_home(self) -> ReportContext:
         """Return the context with the home folder written as ``~``, so that reports can travel."""

@@ -1,34 +1,39 @@
-"""One self-contained HTML page: no script, no network, light and dark, readable without colour.
+"""One self-contained HTML page: no network, light and dark, readable without colour or script.
 
-The page is a jinja2 template with escaping always on; nothing but the drawing and the style sheet,
-both our own, goes in unescaped, and a content security policy forbids scripts and requests.
+The page is a jinja2 template with escaping always on. Unescaped go in the drawings, the style
+sheet and the script, all our own. Its content security policy forbids every request and every
+script but this one, which it knows by its hash; data reach the script as escaped JSON.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import base64
+import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..datasets.errors import UsageError
-from ..tables.formatting import Mark, level
-from ..tables.model import TableModel, reason
-from ..tables.quantities import title as quantity_title
-from . import audit, cells, claims, html_facts, html_tables, notes
+from ..tables.model import TableModel
+from ..tables.verdicts.verdict import Check
+from . import cells, html_facts, html_sections, html_tables, html_verdicts, notes
 from .context import ReportContext
 from .figures import has_figure, render_inline_svg
-from .html_cells import (
-    HEAT,
-    overview,
-)
+from .html_cells import HEAT, overview
+from .html_details import details
+from .html_downloads import downloads
+from .html_figures import figures
+from .html_thumbs import thumbs_of
 from .statistics_section import CAPTION as STATISTICS_CAPTION
 from .statistics_section import HEADING as STATISTICS
-from .statistics_section import caption_areas, section
+from .statistics_section import section
 
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
+_STYLES = ("style.css", "interactive.css")
+# Names of the views, the one that is shown first at the front.
+_VIEWS = (("achieved", "achieved"), ("reported", "reported"), ("difference", "difference"))
 
 
-def render_html(model: TableModel, context: ReportContext) -> str:
+def render_html(model: TableModel, context: ReportContext, check: Check | None = None) -> str:
     """Render the page.
 
     Parameters
@@ -36,13 +41,21 @@ def render_html(model: TableModel, context: ReportContext) -> str:
     model
         The table.
     context
-        Methods, environment and how the results were made.
+        Methods, environment, how the results were made, and where images are.
+    check
+        Verdicts on the printed numbers; left out where the data are synthetic.
 
     Returns
     -------
     str
-        The whole document; the same model and context give the same text.
+        The whole document; the same model, context and check give the same text.
     """
+    check = None if model.synthetic else check
+    return render("report.html.j2", **_page(model, context, check))
+
+
+def render(template: str, **values: Any) -> str:
+    """Render one of the templates; style sheets and script come with it."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -54,66 +67,72 @@ def render_html(model: TableModel, context: ReportContext) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    # Both are made by this project; text of others inside the drawing is escaped by its writer.
-    css = Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8").strip())  # noqa: S704
-    svg = Markup(render_inline_svg(model) if has_figure(model) else "")  # noqa: S704
-    template = environment.get_template("report.html.j2")
-    return template.render(css=css, svg=svg, **_page(model, context))
+    script = read("report.js")
+    return environment.get_template(template).render(
+        # Both are files of this project.
+        css=Markup("\n".join(map(read, _STYLES))),  # noqa: S704
+        script=Markup(script),  # noqa: S704
+        script_hash=f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}",
+        **values,
+    )
 
 
-def _page(model: TableModel, context: ReportContext) -> dict[str, Any]:
+def read(name: str) -> str:
+    """Return the text of a file beside the templates."""
+    return (_TEMPLATES / name).read_text(encoding="utf-8").strip()
+
+
+def _page(model: TableModel, context: ReportContext, check: Check | None) -> dict[str, Any]:
+    from markupsafe import Markup
+
     target, layout = model.target, model.target.layout
-    blocks = [html_tables.achieved(model, block, index) for index, block in enumerate(model.blocks)]
-    failures = _failures(model)
-    reported = html_tables.reported(model)
-    said, audited = _claims(model), _audit(model)
-    statistics = section(model)
-    environment = list(context.environment.items())
-    training = html_facts.training(model)
-    made = environment or context.command
-    shows_overview = overview(model)
-    return {
+    places = html_verdicts.places_of(check)
+    data = details(model, places, thumbs_of(model, context))
+    opens = [cell is not None for cell in data["cells"]]
+    page = {
         "page": _head(model, context),
         "synthetic_banner": cells.SYNTHETIC_TEXT if model.synthetic else "",
         "tiles": html_facts.tiles(model, context),
         "notes": model.notes,
-        "links": _links(
-            blocks,
-            has_figure(model) or shows_overview,
-            statistics,
-            reported,
-            audited,
-            said,
-            failures,
-            training,
-            made,
-        ),
         "levels": html_facts.levels(model),
         "level_title": model.level_title,
         "category": layout.row_header if layout.block_per_method else "Category",
         "corner": layout.row_header,
-        "overview": shows_overview,
-        "figure_caption": _figure_caption(model),
-        "statistics": statistics,
+        # Text of others inside a drawing is escaped by its writer.
+        "svg": Markup(render_inline_svg(model) if has_figure(model) else ""),  # noqa: S704
+        "overview": overview(model),
+        "figure_caption": html_sections.figure_caption(model),
+        "verdicts": html_verdicts.summary(check),
+        "views": _VIEWS,
+        "blocks": [
+            html_tables.achieved(model, block, index, places, opens)
+            for index, block in enumerate(model.blocks)
+        ],
+        "data": data,
+        "figures": figures(model, context),
+        "statistics": section(model),
         "statistics_heading": STATISTICS,
         "statistics_caption": STATISTICS_CAPTION,
-        "claims": said,
-        "reported": reported,
-        "audit": audited,
-        "blocks": blocks,
+        "claims": html_sections.said(model),
+        "reported": html_tables.reported(model),
+        "audit": html_sections.audited(model),
         "scale": [{"style": f"h{i}", "text": text} for i, (_, text) in enumerate(HEAT)],
-        "marks": [{"symbol": mark.symbol, "meaning": mark.meaning} for mark in _marks(model)],
+        "marks": [
+            {"symbol": mark.symbol, "meaning": mark.meaning} for mark in html_sections.marks(model)
+        ],
         "dagger": notes.DAGGER_TITLE,
         "bold": any(entry.best for block in model.blocks for entry in block.entries),
         "readings": target.readings,
-        "failures": failures,
+        "failures": html_sections.failures(model),
         "failures_count": f"{len(model.failures)} of {len(model.runs)} cells failed",
         "protocol": "; ".join(html_facts.distinct(model, "protocol")) or "unknown",
-        "training": training,
+        "training": html_facts.training(model),
         "keys": html_facts.keys(model),
-        "environment": environment,
+        "environment": list(context.environment.items()),
         "command": context.command,
+        "downloads": downloads(model, check),
     }
+    return page | {"links": _links(page)}
 
 
 def _head(model: TableModel, context: ReportContext) -> dict[str, str]:
@@ -132,95 +151,19 @@ def _head(model: TableModel, context: ReportContext) -> dict[str, str]:
     }
 
 
-def _marks(model: TableModel) -> list[Mark]:
-    """Return the marks to explain: the common ones always, the rare ones where they occur."""
-    rare = (Mark.SHARED, Mark.NOTHING_REMOVED, Mark.SKIPPED)
-    used = cells.marks(model)
-    return [mark for mark in Mark if mark not in rare or mark in used]
-
-
-def _links(
-    blocks: Sequence[dict[str, Any]],
-    overviewed: Any,
-    statistics: Any,
-    reported: Any,
-    audited: Any,
-    said: Any,
-    failures: Any,
-    training: Any,
-    made: Any,
-) -> list[dict[str, str]]:
-    found = [("overview", "Overview")] if overviewed or not blocks else []
-    found += [("statistics", STATISTICS)] if statistics else []
-    found += [("claims", said["heading"])] if said else []
-    found += [("reported", reported["heading"])] if reported else []
-    found += [("audit", audited["heading"])] if audited else []
+def _links(page: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return anchor and text of each section that the page has, in its order."""
+    blocks = page["blocks"]
+    found = [("overview", "Overview")] if page["svg"] or page["overview"] or not blocks else []
+    found += [("verdicts", page["verdicts"]["heading"])] if page["verdicts"] else []
     found += [(block["id"], block["link"]) for block in blocks]
+    found += [(figure["id"], figure["heading"]) for figure in page["figures"]]
+    found += [("statistics", STATISTICS)] if page["statistics"] else []
+    headed = ("claims", "reported", "audit")
+    found += [(name, page[name]["heading"]) for name in headed if page[name]]
     found += [("reading", "How to read it")] if blocks else []
-    found += [("failures", "Failures")] if failures else []
-    found += [("provenance", "Data and provenance")] if training else []
-    found += [("environment", "Made with")] if made else []
+    found += [("failures", "Failures")] if page["failures"] else []
+    found += [("provenance", "Data and provenance")] if page["training"] else []
+    found += [("environment", "Made with")] if page["environment"] or page["command"] else []
+    found += [("downloads", "Downloads")] if page["downloads"] else []
     return [{"id": name, "text": text} for name, text in found]
-
-
-def _figure_caption(model: TableModel) -> str:
-    kinds = ("solid", "dashed", "dotted", "dash-dotted")
-    named = zip(map(quantity_title, model.metrics), kinds, strict=False)
-    lines = ", ".join(f"{name} {kind}" for name, kind in named)
-    if len(model.metrics) == 1:
-        lines = quantity_title(model.metrics[0])
-    text = f"{model.level_title}: {lines}; mean over seeds, band: 95 % interval of "
-    text += "the mean (Student's t; none for one seed)."
-    if model.beside and model.target.layout.block_per_method:
-        text += f" Grey: {model.reported[0].title} as its paper reports it."
-    elif model.beside:
-        text += (
-            " Hollow: as the paper reports it, joined by dots where it prints more than two levels."
-        )
-    return " ".join(part for part in (text, caption_areas(model)) if part)
-
-
-def _audit(model: TableModel) -> dict[str, Any] | None:
-    """Return what an audit of the paper finds about this table; nothing beside synthetic data."""
-    if not model.reported:
-        return None
-    from ..tables.audit.run import findings_on
-
-    try:
-        findings, problem = findings_on(model.target), ""
-    except UsageError as err:
-        # A claim of the user's that names no number must not cost the report of a long run.
-        findings, problem = (), f"The audit could not be made: {err}."
-    return {"heading": audit.HEADING, "problem": problem, **audit.section(findings)}
-
-
-def _claims(model: TableModel) -> dict[str, Any] | None:
-    said, lines = claims.claims(model), claims.winners(model)
-    if not said and not lines:
-        return None
-    return {
-        "heading": claims.heading(model),
-        "said": said,
-        "caption": claims.CAPTION,
-        "heads": claims.heads(model),
-        "lines": lines,
-        "nothing": claims.nothing(model),
-    }
-
-
-def _failures(model: TableModel) -> list[dict[str, str]]:
-    """One line per method, category, level and reason, with the seeds that share them."""
-    found: dict[tuple[str, str, float, str], list[int]] = {}
-    for run in model.failures:
-        place = (run.method, f"{run.dataset}/{run.category}", run.noise, reason(run.error))
-        found.setdefault(place, []).append(run.seed)
-    return [
-        {
-            "method": model.method_title(method),
-            "category": category,
-            "column": f"{level(noise)}%",
-            "seeds": ", ".join(map(str, seeds)),
-            "reason": text,
-        }
-        for (method, category, noise, text), seeds in found.items()
-    ]

@@ -20,7 +20,7 @@ def tiles(model: TableModel, context: ReportContext) -> list[dict[str, str]]:
     protocols = distinct(model, "protocol")
     seeds = sorted({run.seed for run in model.runs})
     return [
-        {"name": "Data", "text": ", ".join(_datasets(model)) or "none", "more": ""},
+        {"name": "Data", "text": ", ".join(datasets(model)) or "none", "more": ""},
         {"name": "Preset", "text": context.preset, "more": ""},
         {
             "name": "Noise protocol",
@@ -36,7 +36,8 @@ def tiles(model: TableModel, context: ReportContext) -> list[dict[str, str]]:
     ]
 
 
-def _datasets(model: TableModel) -> list[str]:
+def datasets(model: TableModel) -> list[str]:
+    """Return the names of the datasets, drawn ones under their own."""
     names = dict.fromkeys(str(run.facts.get("dataset", run.dataset)) for run in model.runs)
     return list(names)
 
@@ -101,9 +102,14 @@ def _timing(runs: Iterable[Run]) -> str:
 
 
 def settings(method: MethodRuns) -> list[tuple[str, str]]:
+    """Return name and value of each setting of a method's runs."""
+    return settings_of(method.facts["settings"])
+
+
+def settings_of(texts: Iterable[str]) -> list[tuple[str, str]]:
     """Return name and value of each setting; text that is not a JSON object stands as it is."""
     pairs: dict[tuple[str, str], None] = {}
-    for text in method.facts["settings"]:
+    for text in texts:
         try:
             document = json.loads(text)
         except json.JSONDecodeError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..tables.layout import Line
@@ -11,7 +11,16 @@ from ..tables.outcome import EXTRAPOLATED, EXTRAPOLATED_MEANING
 from ..tables.printed import ReportedBlock
 from ..tables.quantities import title as quantity_title
 from . import cells, html_facts, notes
-from .html_cells import achieved_parts, number_part, outcome_part, reported_parts, row_style, spread
+from .html_cells import (
+    achieved_parts,
+    number_part,
+    outcome_part,
+    reported_parts,
+    row_style,
+    spread,
+)
+from .html_verdicts import Places, signs
+from .html_views import View, view_of
 
 
 def _columns(columns: Sequence[Line], model: TableModel) -> dict[str, Any]:
@@ -68,8 +77,22 @@ def _reported_table(model: TableModel, block: ReportedBlock) -> dict[str, Any]:
     }
 
 
-def achieved(model: TableModel, block: Block, index: int) -> dict[str, Any]:
-    """Return the section of one achieved table."""
+def achieved(
+    model: TableModel, block: Block, index: int, places: Places, opens: Sequence[bool]
+) -> dict[str, Any]:
+    """Return the section of one achieved table.
+
+    Parameters
+    ----------
+    model, block, index
+        The table, its block, and which one that is.
+    places
+        Verdicts by place.
+    opens
+        Whether there is something behind each cell, over all blocks in reading order.
+    """
+    view = view_of(model, block)
+    start = sum(len(row.cells) for other in model.blocks[:index] for row in other.rows)
     methods = cells.block_methods(model, block)
     single = block.method is not None
     title = cells.block_title(model, block)
@@ -82,7 +105,8 @@ def achieved(model: TableModel, block: Block, index: int) -> dict[str, Any]:
         "sentences": cells.comparison_sentences(model, block),
         "caption": f"{title}. {model.target.caption}",
         "head": _columns(model.columns, model),
-        "rows": _rows(block),
+        "rows": _rows(block, places, view, dict(enumerate(opens[start:], start))),
+        "views": view is not None,
         "pairs": _pairs(model, block) if single else [],
         "apart": None if single else _apart(model, block),
         "unit": cells.difference_unit(model),
@@ -96,20 +120,27 @@ def achieved(model: TableModel, block: Block, index: int) -> dict[str, Any]:
     }
 
 
-def _rows(block: Block) -> list[dict[str, Any]]:
+def _rows(
+    block: Block, places: Places, view: View | None, opens: Mapping[int, bool]
+) -> list[dict[str, Any]]:
     lines = [row.spec for row in block.rows]
+    number = iter(opens)
     return [
         {
             "label": row.spec.label,
             "style": row_style(lines, position),
             "cells": [
                 {
+                    "number": (own := next(number)),
+                    "opens": opens[own],
                     "parts": achieved_parts(cell),
                     "sd": spread(cell.entries),
                     "few": cells.seeds_note(cell),
                     "off": cells.off_level(cell),
+                    "signs": signs(places, cell),
+                    **(view.of(cell, row.spec, column) if view else {}),
                 }
-                for cell in row.cells
+                for column, cell in enumerate(row.cells)
             ],
         }
         for position, row in enumerate(block.rows)

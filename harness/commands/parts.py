@@ -38,19 +38,20 @@ def tables_of(
             rows = frame.loc[chosen].reset_index(drop=True)
             own = target or generic_target(rows)
             if index:
-                own = _named(own, name, name)
-            yield _evaluated(own, evaluation), rows
+                own = named(own, name, name)
+            yield evaluated(own, evaluation), rows
 
 
-def _evaluated(target: Target, evaluation: str) -> Target:
+def evaluated(target: Target, evaluation: str) -> Target:
     """Say in a target's heading and caption how its results were evaluated; as usual: nothing."""
     if evaluation not in TITLES:
         return target
-    named = _named(target, SHORT_NAMES[evaluation], TITLES[evaluation])
-    return replace(named, caption=f"{target.caption} {EXPLANATIONS[evaluation]}")
+    own = named(target, SHORT_NAMES[evaluation], TITLES[evaluation])
+    return replace(own, caption=f"{target.caption} {EXPLANATIONS[evaluation]}")
 
 
-def _named(target: Target, suffix: str, title: str) -> Target:
+def named(target: Target, suffix: str, title: str) -> Target:
+    """Return a target under a name of its own: with a suffix, and a title in parentheses."""
     return replace(
         target,
         name=f"{target.name}_{suffix}",

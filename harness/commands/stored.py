@@ -153,13 +153,17 @@ def asked_of(opened: Opened) -> Asked:
 
 def scope_of(opened: Opened, options: Options) -> Scope:
     """Return which printed numbers the options ask for; nothing given asks for all."""
+    return scope_in(opened.target, opened.grid, options)
+
+
+def scope_in(target: Target, grid: Grid, options: Options) -> Scope:
+    """Return the same of a target and the grid of its run."""
     from ...tables.verdicts.places import Scope
 
-    grid = opened.grid
     given = {text.partition("=")[0] for text in grid.datasets}
     places = {
         (data.name, category)
-        for data in opened.target.run.datasets
+        for data in target.run.datasets
         for name in {data.name, data.synthetic or data.name} & given
         for category in data.categories
         if grid.wants(name, category)

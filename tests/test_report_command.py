@@ -1,0 +1,204 @@
+"""`reproduce report`: pages of everything in a store, from its cells alone."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from check_worlds import METHOD, write_paper
+from table_frames import make_frame
+from test_reports_html import Page
+
+from adrepro.harness.cli import invoke
+from adrepro.harness.commands.found import OTHER, editions, sound_rows
+from adrepro.harness.frames import to_frame
+from adrepro.harness.store import Store
+from adrepro.tables.papers import load_target
+from conftest import World, write_mvtec
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    """A store with four seeds of a target, and again with another setting."""
+    root = tmp_path_factory.mktemp("report")
+    write_mvtec(root / "data/mvtec_ad")
+    papers = write_paper(root, bottle="50.0", screw="50.0", average="50.0")
+    common = ["--papers", papers, "--store", root / "store", "--device", "cpu", "--quiet"]
+    first = ["tiny/table1", *common, "--data-root", root / "data", "--out", root / "ran"]
+    for more in ((), ("--set", f"{METHOD}.shift=1.0")):
+        assert invoke([str(a) for a in (*first, "-j", "1", *more)]) == 0
+    return root
+
+
+@pytest.fixture
+def world(ran, tmp_path, capsys):
+    """The command line beside that store, without images in reach."""
+    made = World(tmp_path, capsys)
+    made.common = ("--store", ran / "store", "--papers", ran / "papers")
+    return made
+
+
+def counts(page):
+    """Verdicts and their counts as the page's head section shows them."""
+    text = page.text[page.text.index("Verdicts", page.text.index("Verdicts") + 1) :]
+    labels = ("reproduced", "better", "worse", "inconclusive", "not run", "failed")
+    return {name: int(re.search(rf"(\d+) {name}", text)[1]) for name in labels}
+
+
+def test_every_make_has_its_page(world, ran):
+    """Results of two settings get two pages, never one; the index lists both with their links."""
+    assert world.reproduce("report", *world.common, "--out", world.root / "a") == 0
+    out = world.root / "a"
+    pages = sorted(path.name for path in out.glob("*.html"))
+    assert pages == ["index.html", "tiny_table1.html", "tiny_table1_other_settings.html"]
+    index = Page((out / "index.html").read_text())
+    links = [a["href"] for tag, a in index.tags if tag == "a"]
+    assert set(pages[1:]) <= set(links)
+    assert all((out / link).is_file() for link in links)
+    assert index.unbalanced == []
+    own, other = (Page((out / name).read_text()) for name in pages[1:])
+    assert "8 of 8 done" in own.text
+    assert "8 of 8 done" in other.text
+    assert "shift 1 instead of 0" in other.text
+    assert "shift 1 instead of 0" not in own.text
+
+
+def test_verdicts_are_those_of_check(world, ran):
+    """The page counts what `reproduce check` counts for the same store."""
+    world.reproduce("report", *world.common, "--out", world.root / "a")
+    world.reproduce("check", "tiny/table1", *world.common, "--json")
+    known = json.loads(world.stdout)["counts"]
+    found = counts(Page((world.root / "a/tiny_table1.html").read_text()))
+    assert found == {name: known[name] for name in found}
+    assert sum(known.values()) == 3
+    # The page that the run itself wrote says the same of its second setting.
+    world.reproduce("check", "tiny/table1", *world.common, "--json", "--set", f"{METHOD}.shift=1.0")
+    known = json.loads(world.stdout)["counts"]
+    assert counts(Page((ran / "ran/tiny_table1.html").read_text()))["not run"] == known["not run"]
+
+
+def test_two_renders_are_byte_equal(world):
+    """The same store gives the same bytes in another folder, the index too."""
+    for name in ("a", "b"):
+        assert world.reproduce("report", *world.common, "--out", world.root / name, "-q") == 0
+    first = sorted((world.root / "a").iterdir())
+    assert len(first) > 10
+    for path in first:
+        assert path.read_bytes() == (world.root / "b" / path.name).read_bytes(), path.name
+
+
+def details(path):
+    """The data behind the cells of a page."""
+    return json.loads(Page(path.read_text()).code[-2])
+
+
+def test_images_only_where_they_are_at_hand(world, ran):
+    """Thumbnails are of the first seed at both ends; without images the page says so."""
+    world.reproduce("report", *world.common, "--out", world.root / "a", "-q")
+    none = details(world.root / "a/tiny_table1.html")
+    assert none["thumbs"] == {}
+    assert "not at hand" in none["note"]
+    data = ("--data-root", ran / "data")
+    world.reproduce("report", *world.common, *data, "--out", world.root / "b", "-q")
+    some = details(world.root / "b/tiny_table1.html")
+    assert {some["runs"][int(run)][0] for run in some["thumbs"]} == {"0"}
+    assert len(some["thumbs"]) == 2
+    assert all(uri.startswith("data:image/jpeg;base64,") for uri in some["images"])
+    # A changed image is not the one that was judged: none of its cell are shown.
+    changed = world.root / "data"
+    shutil.copytree(ran / "data", changed)
+    for path in (changed / "mvtec_ad/bottle/test").rglob("*.png"):
+        shutil.copy(next((changed / "mvtec_ad/screw/test/good").iterdir()), path)
+    out = world.root / "c"
+    world.reproduce("report", *world.common, "--data-root", changed, "--out", out, "-q")
+    kept = details(out / "tiny_table1.html")
+    assert len(kept["thumbs"]) == 1
+    assert "Of 1 such results the images are not at hand" in kept["note"]
+
+
+def test_store_without_results(world):
+    """An empty store is one line and exit code 2, and nothing is written."""
+    Store(world.root / "empty", create=True)
+    assert (
+        world.reproduce("report", "--store", world.root / "empty", "--out", world.root / "o") == 2
+    )
+    assert "run a target first" in world.stderr
+    assert not (world.root / "o/index.html").exists()
+
+
+def rows(**options):
+    """A result frame of Table 1 with the columns of a store's."""
+    return to_frame(make_frame(load_target("table1"), **options).to_dict("records"))
+
+
+@pytest.fixture
+def no_presets(monkeypatch):
+    """Spare the methods' planning: all rows count as run with other settings."""
+    monkeypatch.setattr("adrepro.harness.commands.stored_methods.fits", lambda *_: ())
+
+
+@pytest.mark.usefixtures("no_presets")
+def test_shared_cells_serve_every_target_that_they_cover():
+    """Cells that were run for one target make all others that ask for nothing else."""
+    every = rows(methods=load_target("fig3").run.methods, seeds=1)
+    names = {edition.target.name for edition in editions(every)}
+    assert {"rad/table1", "rad/fig3"} <= names
+    few = every[every["method"] == "rad"]
+    assert {e.target.name for e in editions(few)} == {"rad/table1"}
+
+
+@pytest.mark.usefixtures("no_presets")
+def test_protocols_and_data_stand_apart():
+    """Another protocol, another evaluation and drawn images are reports of their own."""
+    real = rows(methods=["differnet"], seeds=1)
+    other = real.assign(protocol="overlap/1:total=100,max_level=50,shortage=shrink")
+    drawn = rows(methods=["differnet"], seeds=1, stand_ins=True)
+    found = [
+        (edition.target.name, edition.frame)
+        for edition in editions(pd.concat([drawn, other, real], ignore_index=True))
+    ]
+    assert [name for name, _ in found] == [
+        "rad/table1", "rad/table1_overlap", "rad/table1_synthetic",
+    ]  # fmt: skip
+    for _, frame in found:
+        assert frame["protocol"].nunique() == frame["synthetic"].nunique() == 1
+        assert len(frame) == len(real)
+
+
+@pytest.mark.usefixtures("no_presets")
+def test_versions_of_a_method_stand_apart():
+    """Two sources of a method are two reports; a failed cell goes with its settings."""
+    real = rows(methods=["differnet", "patchcore"], seeds=1).assign(source="new")
+    old = real[real["method"] == "patchcore"].iloc[:40].assign(source="old")
+    failed = real.iloc[:1].assign(status="failed", source="new", fingerprint=None, seed=5)
+    found = list(editions(pd.concat([real, old, failed], ignore_index=True)))
+    assert [e.target.name for e in found] == ["rad/table1", "rad/table1_version-2"]
+    assert found[0].preset == OTHER
+    assert (found[0].frame["status"] == "failed").sum() == 1
+    assert set(found[1].frame["source"]) == {"old"}
+    assert set(found[1].frame["method"]) == {"patchcore"}
+
+
+def test_failed_cells_get_name_and_kind():
+    """A failed cell takes the variant's name from finished ones; damaged ones are counted."""
+    done = rows(methods=["differnet"], seeds=2).assign(method="differnet@own")
+    done["synthetic"] = done["synthetic"].astype(object)
+    done.loc[0, ["method", "status", "synthetic", "paper_target"]] = [
+        "differnet", "failed", None, None,
+    ]  # fmt: skip
+    done.loc[1, "status"] = "damaged"
+    kept, notes = sound_rows(done)
+    assert set(kept["method"]) == {"differnet@own"}
+    assert not kept.loc[0, "synthetic"]
+    assert len(kept) == len(done) - 1
+    assert notes == ["1 damaged cells count as not there."]
+
+
+def test_folder_in_the_way(world):
+    """An output path that is a file is refused in one line."""
+    blocked = Path(world.root / "file")
+    blocked.write_text("")
+    assert world.reproduce("report", *world.common, "--out", blocked) == 2
+    assert world.stderr.count("\n") == 1
