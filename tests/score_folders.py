@@ -8,7 +8,7 @@ import numpy as np
 from adrepro.harness.frames import METRIC_COLUMNS, store_frame
 from adrepro.harness.grid import Grid
 from adrepro.harness.plan import Plan, make_plan
-from adrepro.harness.run import run_cell
+from adrepro.harness.run_cell import run_cell
 from adrepro.harness.store import Store
 from adrepro.methods.features import FeatureProvider
 

@@ -20,7 +20,7 @@ from adrepro.harness.cell import canonical_json
 from adrepro.harness.frames import store_frame
 from adrepro.harness.grid import Grid
 from adrepro.harness.plan import make_plan
-from adrepro.harness.run import run_cell
+from adrepro.harness.run_cell import run_cell
 from adrepro.harness.store import Status, Store
 from adrepro.harness.tuned import Tuned, checked_result, read_tuned, write_tuned
 from adrepro.methods.base import TuningResult
