@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from method_images import drawn_set
+from reconstruction_world import scratch_context
 from scipy import ndimage
 from skimage.metrics import structural_similarity
 from torch import nn
@@ -14,7 +15,6 @@ from adrepro.datasets.errors import CellError
 from adrepro.methods.reconstruction import pixels as pixel_tools
 from adrepro.methods.reconstruction import similarity
 from adrepro.methods.reconstruction.training import step_decay, train
-from reconstruction_world import scratch_context
 
 
 def noise(*shape, seed=0):

@@ -1,8 +1,8 @@
 """The store believes nothing that is not whole."""
 
-import shutil
 import json
 import random
+import shutil
 
 import numpy as np
 import pytest

@@ -194,9 +194,7 @@ def show_plan(grid: Grid, options: Options, *, as_json: bool = False) -> None:
         documents.say(documents.plan_document(made, views, left=left, tunings=tunings))
 
 
-def execute(
-    target: Target | None, grid: Grid, options: Options, *, as_json: bool = False
-) -> int:
+def execute(target: Target | None, grid: Grid, options: Options, *, as_json: bool = False) -> int:
     """Plan, run what is missing, write the report, print the table; return the exit code."""
     from ..engines.base import load_engine
     from ..progress import duration

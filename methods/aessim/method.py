@@ -168,7 +168,9 @@ class AESSIM(Method):
         with torch.no_grad():
             for index, batch in enumerate(chunks(images, context)):
                 maps.append(self._residuals(batch).cpu())
-                context.progress(min(1.0, (index + 1) * context.batch(CHUNK) / len(images)), "residuals")
+                context.progress(
+                    min(1.0, (index + 1) * context.batch(CHUNK) / len(images)), "residuals"
+                )
         found = torch.cat(maps)
         return Scores(
             image=found.amax(dim=(1, 2)).numpy(),

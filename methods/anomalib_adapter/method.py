@@ -102,7 +102,9 @@ class AnomalibMethod(Method):
         chunk = context.batch(CHUNK)
         for start in range(0, len(images), chunk):
             part = images.subset(range(start, min(start + chunk, len(images)))).array()
-            pixels = torch.from_numpy(part.copy()).to(context.device).permute(0, 3, 1, 2).contiguous()
+            pixels = (
+                torch.from_numpy(part.copy()).to(context.device).permute(0, 3, 1, 2).contiguous()
+            )
             yield self._transform(pixels.float() / 255)
 
     def _epochs(self) -> int | None:

@@ -153,7 +153,9 @@ class DRAEM(Method):
             for index, batch in enumerate(chunks(images, context)):
                 logits = self._segment(torch.cat([self._repair(batch), batch], dim=1))
                 maps.append(logits.softmax(dim=1)[:, 1].cpu())
-                context.progress(min(1.0, (index + 1) * context.batch(CHUNK) / len(images)), "segmentation")
+                context.progress(
+                    min(1.0, (index + 1) * context.batch(CHUNK) / len(images)), "segmentation"
+                )
         found = torch.cat(maps)
         return Scores(
             image=mean_filter(found, self.settings.filter).amax(dim=(1, 2)).numpy(),

@@ -138,7 +138,9 @@ class RIAD(Method):
         with torch.no_grad():
             for index, batch in enumerate(chunks(images, context)):
                 maps.append(self._errors(batch, masks).cpu())
-                context.progress(min(1.0, (index + 1) * context.batch(CHUNK) / len(images)), "inpainting")
+                context.progress(
+                    min(1.0, (index + 1) * context.batch(CHUNK) / len(images)), "inpainting"
+                )
         found = torch.cat(maps)
         return Scores(
             image=found.amax(dim=(1, 2)).numpy(),
