@@ -99,7 +99,7 @@ def prepare() -> Any:
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
     import ray
-    from ray._raylet import Config
+    from ray._raylet import Config  # pyright: ignore[reportAttributeAccessIssue] - compiled
 
     Config.initialize("")  # Ray has read the environment already if it was imported before
     return ray
