@@ -133,6 +133,11 @@ def test_pareto_spots_and_front():
     frame, found = material(change=change)
     assert not pareto.why_not(found)
     axis = pareto.draw(found, PAGE).axes[0]
+    axis.figure.canvas.draw()
+    # A logarithmic axis has plain numbers, as formulas are drawn literally.
+    ticks = [tick.get_text() for tick in axis.get_xticklabels(which="both") if tick.get_text()]
+    assert len(ticks) > 1
+    assert all(float(text) > 0 for text in ticks)
     for name in frame.method.unique():
         look = looks(found.model)[name]
         ((x, y),) = line_of(axis, look.color, look.marker)

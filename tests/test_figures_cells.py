@@ -103,6 +103,17 @@ def test_histograms_hold_every_image_and_the_threshold(found):
     assert len(injected) == 6
 
 
+def test_long_tails_are_binned_on_a_logarithmic_scale():
+    """Scores over orders of magnitude keep every image, and the scale has plain numbers."""
+    values = np.geomspace(1, 1e5, 20)
+    edges, logarithmic = histogram.bins(values)
+    assert logarithmic
+    assert np.histogram(values, edges)[0].sum() == 20
+    edges, logarithmic = histogram.bins(np.array([-1.0, 2.0, 300.0]))
+    assert not logarithmic
+    assert np.histogram([-1.0, 2.0, 300.0], edges)[0].sum() == 3
+
+
 def test_grid_shows_the_middle_image_of_each_kind(found):
     """A column per kind of defect and one nominal, the same images for all methods."""
     own = evidence(found.cells[0].key)

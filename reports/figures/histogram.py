@@ -8,7 +8,7 @@ import numpy as np
 
 from ..evidence import Evidence
 from .material import Material
-from .style import INK, canvas, finish, proxy, titled, wrapped
+from .style import INK, canvas, finish, log_x, proxy, titled, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -105,7 +105,7 @@ def _panel(axis: Axes, evidence: Evidence, handles: dict[str, Any]) -> None:
         axis.stairs(share, edges, **_LOOKS[name])
         handles.setdefault(name, Patch(**_LOOKS[name]))
     if logarithmic:
-        axis.set_xscale("log")
+        log_x(axis)
     if evidence.threshold is not None:
         axis.axvline(evidence.threshold, **_LINE)
         handles.setdefault(THRESHOLD, proxy(**_LINE))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from ...tables.model import TableModel
 from ...tables.runs import Run, Status
@@ -41,7 +42,7 @@ class Material:
         known = (name for name in self.model.metrics if has_statistics(name))
         return next(known, DEFAULT_METRIC)
 
-    @property
+    @cached_property
     def statistics(self) -> Statistics | None:
         """Statistics of that quantity; None without results."""
         runs = [run for run in self.model.runs if run.status is Status.DONE]

@@ -15,7 +15,7 @@ from ...tables.aggregate import summarise
 from ...tables.quantities import title
 from ...tables.runs import Run, Status
 from .material import Material
-from .style import DASHES, REPORTED, canvas, finish, looks, percent_limits, proxy, titled
+from .style import DASHES, REPORTED, canvas, finish, log_x, looks, percent_limits, proxy, titled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -158,8 +158,8 @@ def _panel(axis: Axes, material: Material, panel: Panel, handles: dict[str, Any]
         line: dict[str, Any] = look[spot.method].line | {"linestyle": "none"}
         axis.plot([spot.time], [spot.quality], markersize=6, **line)
         handles.setdefault(material.model.method_title(spot.method), proxy(**line))
-    axis.set_xscale("log")
     axis.margins(0.12)
+    log_x(axis)
     axis.grid()
     axis.set_axisbelow(True)
     percent_limits(axis)

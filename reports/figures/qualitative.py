@@ -144,7 +144,7 @@ def _block(block: Any, evidence: Evidence, picks: Sequence[int], across: int) ->
         if mask.any() and not mask.all():
             own[3].contour(mask, levels=[0.5], colors=[_TRUTH], linewidths=0.9)
         own[0].set_title(f"{wrapped(kind_of(evidence.ids[index]), 14)}", fontsize=7)
-        own[3].set_xlabel(f"{evidence.scores_N[index]:.4g}", fontsize=7)
+        own[3].set_xlabel(f"score {evidence.scores_N[index]:.4g}", fontsize=7)
     for axis in axes.flat:
         axis.set_xticks([])
         axis.set_yticks([])
@@ -153,7 +153,6 @@ def _block(block: Any, evidence: Evidence, picks: Sequence[int], across: int) ->
         axis.set_visible(False)
     for axis, name in zip(axes[:, 0], ROWS, strict=True):
         axis.set_ylabel(name, fontsize=7)
-    axes[3, 0].set_ylabel(f"{ROWS[3]}\n(score below)", fontsize=7)
     if shown is not None:
         bar = block.colorbar(shown, ax=axes[2:, :], fraction=0.03, pad=0.01, aspect=30)
         bar.ax.tick_params(labelsize=6)

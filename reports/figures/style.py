@@ -197,6 +197,19 @@ def _labels(handles: Mapping[str, Any]) -> list[str]:
     return [f" {name}" if name.startswith("_") else name for name in names]
 
 
+def log_x(axis: Axes) -> None:
+    """Make the x axis logarithmic, with plain numbers: its own labels are formulas."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis.set_xscale("log")
+    low, high = axis.get_xlim()
+    # Within a decade or two, powers of ten alone would leave one number or none.
+    steps = (1.0, 2.0, 5.0) if high < 100 * low else (1.0,)
+    axis.xaxis.set_major_locator(LogLocator(subs=steps))
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    axis.xaxis.set_minor_formatter(NullFormatter())
+
+
 def percent_limits(axis: Axes) -> None:
     """Cut an axis in percent at its ends; the little above them is room for markers there."""
     low, high = axis.get_ylim()
