@@ -26,7 +26,7 @@ demo: $(BIN)/reproduce  ## Table 1 on embedded synthetic images, with an HTML re
 	$(BIN)/reproduce table1 --preset demo --data-root $(DEMO)/data --store $(DEMO)/store --out $(DEMO)/report
 
 test: $(VENV)/tested  ## The test suite
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest -m 'not slow' -n logical --maxprocesses 4 --dist loadfile
 
 test-slow: $(VENV)/tested  ## The tests that take minutes
 	$(BIN)/python -m pytest -m slow
