@@ -1,20 +1,18 @@
-"""``reproduce status | why | export``: look into a store, change nothing."""
+"""``reproduce why | export``: look into a store, change nothing."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from ...datasets.errors import UsageError
 from ..cell import Cell
+from ..console import make_console
 from ..store import Record, Status, Store
 from .options import Options, grid_options
 
@@ -36,42 +34,12 @@ def index_of(folder: Path, *, full: bool = False) -> Index:
     """Open the index of a store, with a line of progress while cells are read."""
     from ..index import open_index
 
-    with Console(stderr=True).status("reading cells …") as shown:
+    with make_console(stderr=True).status("reading cells …") as shown:
 
         def show(done: int, total: int) -> None:
             shown.update(f"reading cells … {done} of {total}")
 
         return open_index(Store(folder), full=full, progress=show)
-
-
-@click.command(name="status")
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
-@FULL_OPTION
-@STORE_OPTION
-def status(store: Path, as_json: bool, full: bool) -> int:
-    """Count the cells of a store by method, dataset and state; list the failures."""
-    counts: Counter[tuple[str, str, str]] = Counter()
-    troubled = []
-    columns = ("method", "dataset", "status", "label", "key", "error")
-    for method, dataset, state, label, key, error in index_of(store, full=full).rows(*columns):
-        counts[method or "?", dataset or "?", state] += 1
-        if state in {Status.FAILED.value, Status.DAMAGED.value}:
-            troubled.append({"cell": label, "key": key, "reason": error})
-    rows = [
-        {"method": m, "dataset": d, "status": s, "cells": n}
-        for (m, d, s), n in sorted(counts.items())
-    ]
-    if as_json:
-        print(json.dumps({"counts": rows, "troubled": troubled}, indent=1))
-        return 0
-    console = Console()
-    table = Table("method", "dataset", "status", "cells", box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
-    console.print(table)
-    for item in troubled:
-        console.print(f"{item['cell']}: {item['reason']}", markup=False, highlight=False)
-    return 0
 
 
 def cell_of(record: Record) -> Cell | None:
@@ -95,8 +63,8 @@ def why(cell: str, target: str | None, options: Options) -> int:
         raise UsageError(
             f"why needs the plan that the cell belongs to: reproduce why {cell} table1 --preset …"
         )
-    console = Console()
-    made = plan_grid(grid_of(target, options), options, Console(stderr=True), store.manifests)
+    console = make_console()
+    made = plan_grid(grid_of(target, options), options, make_console(stderr=True), store.manifests)
     wanted = [c for c in made.cells if cell in c.label or c.key.startswith(cell)]
     if not wanted:
         example = made.cells[0].label
@@ -205,5 +173,6 @@ def export(store: Path, form: str, output: Path | None, full: bool) -> int:
     else:
         frame.to_parquet(buffer, index=False)
     write_atomic(target, buffer.getvalue())
-    Console(stderr=True).print(f"{len(frame)} cells → {target}", highlight=False, soft_wrap=True)
+    notes = make_console(stderr=True)
+    notes.print(f"{len(frame)} cells → {target}", highlight=False, soft_wrap=True)
     return 0
