@@ -128,3 +128,9 @@ def test_search_path_of_other_machines_leaves_out_what_is_installed(monkeypatch)
     assert str(TESTS) in found
     assert os.path.dirname(os.__file__) not in found
     assert not [path for path in found if path.startswith(sys.prefix + os.sep)]
+
+
+def test_engines_without_settings_refuse_them(world):
+    """The local engine takes no --engine-option: what is given for nothing is an error, not lost."""
+    assert world.run("--engine-option", "gpus=2") == 2
+    assert "--engine-option gpus: --engine local has none" in world.stderr

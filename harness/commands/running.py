@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from ...datasets.errors import UsageError
 from ..devices import default_jobs, resolve_devices, stack_limit
 from ..engines.base import PULLING, EngineOptions, load_engine
 from .options import Options
@@ -44,8 +45,13 @@ def engine_options(options: Options, store: Store) -> EngineOptions:
     Raises
     ------
     UsageError
-        No such device.
+        No such device, or settings for an engine that has none.
     """
+    if options.engine_settings and options.engine in ("local", "worker"):
+        keys = ", ".join(options.engine_settings)
+        raise UsageError(
+            f"--engine-option {keys}: --engine {options.engine} has none; ray and slurm do"
+        )
     devices = devices_of(options)
     return EngineOptions(
         cache=store.features.absolute(),
