@@ -21,12 +21,15 @@ def marks(model: TableModel) -> list[Mark]:
 
 def figure_caption(model: TableModel) -> str:
     """Say what the overview drawing shows."""
-    kinds = ("solid", "dashed", "dotted", "dash-dotted")
-    named = zip(map(quantity_title, model.metrics), kinds, strict=False)
-    lines = ", ".join(f"{name} {kind}" for name, kind in named)
-    if len(model.metrics) == 1:
-        lines = quantity_title(model.metrics[0])
-    text = f"{model.level_title}: {lines}; mean over seeds, band: 95 % interval of "
+    if len({run.noise for run in model.runs}) == 1:
+        lines, band = "a marker per method", "bar"
+    elif len(model.metrics) == 1:
+        lines, band = quantity_title(model.metrics[0]), "band"
+    else:
+        kinds = ("solid", "dashed", "dotted", "dash-dotted")
+        named = zip(map(quantity_title, model.metrics), kinds, strict=False)
+        lines, band = ", ".join(f"{name} {kind}" for name, kind in named), "band"
+    text = f"{model.level_title}: {lines}; mean over seeds, {band}: 95 % interval of "
     text += "the mean (Student's t; none for one seed)."
     if model.beside and model.target.layout.block_per_method:
         text += f" Grey: {model.reported[0].title} as its paper reports it."
