@@ -124,6 +124,7 @@ def _spread_tables(model: TableModel) -> Iterator[str]:
             layout = replace(model.target.layout, cell_header="") if joint else None
             title = f"{_title(model, block)}{f': {only}' if only else ''}"
             said = [*_beginning(model, block, only), *_read(block, metrics)]
+            said += [latex(f"{n}.") for n in notes.compared_notes(model, block, model.columns)]
             caption = " ".join([*said, *_explained(model, block)])
             suffix = "-".join([_name(block), "sd", *(metrics if joint else ())])
             yield _floats(model, table, caption, title, suffix, layout=layout)

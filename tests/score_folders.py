@@ -14,6 +14,7 @@ from adrepro.methods.features import FeatureProvider
 
 BOTTLE = ("-c", "bottle", "--seeds", "1")
 TIMES = ("tuning_s", "fit_s", "score_ms_per_image", "latency_ms", "features_s", "peak_memory_mb")
+TIMES += ("wall_s", "batch_scale")
 TOML = 'name = "mine"\nsmoothing_sigma = 1.0\nimage_size = 32\n'
 
 

@@ -131,6 +131,6 @@ def test_search_path_of_other_machines_leaves_out_what_is_installed(monkeypatch)
 
 
 def test_engines_without_settings_refuse_them(world):
-    """The local engine takes no --engine-option: what is given for nothing is an error, not lost."""
+    """The local engine has no --engine-option: what is given for nothing is an error, not lost."""
     assert world.run("--engine-option", "gpus=2") == 2
     assert "--engine-option gpus: --engine local has none" in world.stderr

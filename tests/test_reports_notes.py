@@ -13,7 +13,7 @@ from adrepro.reports.build import build_report
 from adrepro.reports.context import MethodInfo, ReportContext
 from adrepro.reports.escape import latex, markdown
 from adrepro.reports.html import render_html
-from adrepro.reports.latex import render_latex, render_standalone
+from adrepro.reports.latex import Form, render_latex, render_standalone
 from adrepro.reports.text import render_csv, render_markdown
 from adrepro.tables.assemble import build_model
 from adrepro.tables.papers import load_target
@@ -26,6 +26,9 @@ MISSED = {("differnet", "mvtec_ad", "bottle", 50.0): {"noise_effective": 48.8, "
 
 def flat(text):
     return " ".join(text.split())
+
+# The data of the page, and what reads it; the policy allows no other script.
+OWN_SCRIPTS = ['<script type="application/json" id="data">', "<script>"]
 
 
 def noted(note):
@@ -51,10 +54,13 @@ def test_notes_on_reported_numbers_are_shown():
     own = "RAD as reported, all: best epoch on test"
     other = "DifferNet as reported, all: best epoch on test"
     page = render_html(model, CONTEXT)
-    outputs = flat(shown(model, 200)), page, render_markdown(model, CONTEXT), render_latex(model)
-    for text in outputs:
+    for text in (flat(shown(model, 200)), page, render_markdown(model, CONTEXT)):
         assert text.count(own) == 1
         assert text.count(other) == 1
+    # LaTeX has a file per form: each says what belongs to the numbers it shows.
+    assert render_latex(model).count(own) == 1
+    assert render_latex(model, Form.DIFFERENCE).count(other) == 1
+    assert render_latex(model, Form.SPREAD).count(other) == 2  # a table per quantity
     assert page.count('title="best epoch on test"') >= 204
     lines = list(csv.DictReader(io.StringIO(render_csv(model))))
     assert {bool(x["reported"]): x["reported_note"] for x in lines} == {
@@ -83,7 +89,8 @@ def test_hostile_notes_stay_text(text):
     frame = make_frame(TABLE1, methods=["rad"], seeds=1)
     model = build_model(noted(text), frame, methods=[RAD])
     page = render_html(model, CONTEXT)
-    assert "<script>" not in page
+    assert re.findall(r"<script[^>]*>", page) == OWN_SCRIPTS
+    assert "<script>alert" not in page
     assert "<img" not in page
     assert not re.search(r"title=\"[^\"]*\"[^\s>]", page)
     tokens = markdown_tokens(render_markdown(model, CONTEXT))
@@ -107,10 +114,9 @@ def test_levels_not_reached_bear_a_dagger():
     assert f"{image}/{pixel}† |" in md
     assert md.count(f"\n† {words}\n") == 1
     tex = render_latex(model)
-    assert tex.count(r"\textsuperscript{\dag}") == 3  # the cell, its average and the caption
-    assert rf"{pixel}\textsuperscript{{\dag}}" in tex.replace(r"\textbf", "").replace(
-        f"{{{pixel}}}", pixel
-    )
+    column = r"2.1{$^{\dagger}$}}]"  # whose width has room for it
+    assert tex.count(r"$^{\dagger}$") == 3 + tex.count(column)  # cell, its average, the caption
+    assert rf"{pixel}{{$^{{\dagger}}$}}" in tex
     assert latex(words) in tex
     page = render_html(model, CONTEXT)
     assert page.count(f"† {words}") == 1
@@ -132,7 +138,7 @@ def test_no_dagger_where_levels_are_reached():
     """Without a missed level no output explains a dagger below a table."""
     model = build_model(TABLE1, make_frame(TABLE1), methods=INFOS)
     assert "†" not in shown(model, 200) + render_markdown(model, CONTEXT)
-    assert r"\dag" not in render_latex(model)
+    assert r"\dagger" not in render_latex(model)
     assert '<sup class="off"' not in render_html(model, CONTEXT)
 
 
@@ -158,8 +164,8 @@ def test_overview_leaves_out_what_the_figure_may_not_show():
     frame = make_frame(TABLE1).assign(protocol="added/1:shortage=cap,max_level=100")
     model = build_model(TABLE1, frame, methods=INFOS)
     page = render_html(model, CONTEXT)
-    overview = page[page.index('id="overview"') : page.index('id="reported"')]
-    assert "reported" not in overview
+    overview = page[page.index('id="overview"') :]
+    assert "reported" not in overview[: overview.index("</section>")]
     assert (
         "RAD as reported is for reference and not drawn beside the results: protocol added/1"
         in page

@@ -121,24 +121,32 @@ def _panels(material: Material) -> list[Panel]:
 
 
 def _spots(runs: Sequence[Run], metric: str, time: str, factor: float) -> list[Spot]:
-    times: dict[str, float] = {}
-    for method in dict.fromkeys(run.method for run in runs):
-        own = [run for run in runs if run.method == method]
-        # As one place, so that the time is that of a single model and not of all categories.
-        outcome = summarise([own], time, len(own))
-        if outcome.estimate is not None:
-            times[method] = factor * float(outcome.estimate.mean)
-    values = {
-        name: {_cell(r): float(r.metrics[metric] or 0) for r in runs if r.method == name}
-        for name in times
+    of = {
+        name: [run for run in runs if run.method == name]
+        for name in dict.fromkeys(r.method for r in runs)
     }
+    timed = {name: own for name, own in of.items() if _time(own, time) is not None}
+    values = {
+        name: {_cell(r): float(r.metrics[metric] or 0) for r in own} for name, own in timed.items()
+    }
+    # Time and quality over the same cells of every method: levels and categories differ in both.
     shared = set.intersection(*map(set, values.values())) if values else set()
-    if not shared:
-        return []
-    return [
-        Spot(name, times[name], 100 * fmean(values[name][cell] for cell in sorted(shared)))
-        for name in times
-    ]
+    spots = []
+    for name, own in timed.items():
+        seconds = _time([run for run in own if _cell(run) in shared], time)
+        if seconds is not None:
+            quality = 100 * fmean(values[name][cell] for cell in sorted(shared))
+            spots.append(Spot(name, factor * seconds, quality))
+    return spots
+
+
+def _time(runs: Sequence[Run], name: str) -> float | None:
+    """Return the mean time of runs that had their device for themselves."""
+    if not runs:
+        return None
+    # As one place, so that the time is that of a single model and not of all categories.
+    estimate = summarise([list(runs)], name, len(runs)).estimate
+    return None if estimate is None else float(estimate.mean)
 
 
 def _cell(run: Run) -> tuple[str, float, int]:
