@@ -6,6 +6,8 @@ import re
 import unicodedata
 
 _SPACES = re.compile(r"\s+")
+# What spreadsheets may take for the beginning of a formula.
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
 # Control characters, invisible formatting such as the marks that turn text round, half characters.
 _UNSAFE = ("Cc", "Cf", "Cs")
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..datasets.plain import FORMULA
 from .fingerprint import fingerprint
 from .store import Record, Status, Store
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 IDENTITY_COLUMNS = (
     "paper_target", "dataset", "category", "noise", "noise_effective", "protocol", "seed",
@@ -64,7 +67,7 @@ def finish_rows(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def settle(frame: pd.DataFrame) -> pd.DataFrame:
-    """Give each of `COLUMNS` the type that its values ask for, however the frame was made.
+    """Give each of the `COLUMNS` of a frame the type that its values ask for, however it was made.
 
     Counts are int64, or float64 with NaN where a cell has none; flags are bool, or objects with
     NaN; everything else that is no number is text.
@@ -75,8 +78,9 @@ def settle(frame: pd.DataFrame) -> pd.DataFrame:
     # Cells that are not done have none of these: null, not 0 and not False.
     kinds: dict[str, Any] = dict.fromkeys(FLOATS, "float64")
     kinds |= {"stacked": "Int64", "fit_shared": "boolean"}
+    kinds = {name: kind for name, kind in kinds.items() if name in frame}
     for name in COLUMNS:
-        if name in kinds:
+        if name in kinds or name not in frame:
             continue
         missing = bool(frame[name].isna().any())
         if name in INTEGERS:
@@ -89,7 +93,12 @@ def settle(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def frame_csv(frame: pd.DataFrame) -> bytes:
-    """Return a frame as CSV; numbers as short as they can be and still be the same."""
+    """Return a frame as CSV; numbers as short as they can be and still be the same.
+
+    Texts, which come from users' files and exceptions, are no formula of a spreadsheet: one that
+    starts like one gets an apostrophe before it, as in the CSV of a report. Read the store, or the
+    parquet form, for texts as they are.
+    """
     import pyarrow as pa
     from pyarrow import csv
 
@@ -97,8 +106,25 @@ def frame_csv(frame: pd.DataFrame) -> bytes:
     sink = pa.BufferOutputStream()
     sink.write(f"{','.join(frame.columns)}\n".encode())
     table = pa.Table.from_pandas(frame, preserve_index=False)
-    csv.write_csv(table, sink, csv.WriteOptions(include_header=False))
+    inert = pa.table([_inert(column) for column in table.columns], names=table.column_names)
+    csv.write_csv(inert, sink, csv.WriteOptions(include_header=False))
     return sink.getvalue().to_pybytes()
+
+
+def _inert(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column with an apostrophe before each text that may be a formula."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    # pyarrow makes these functions when it is imported, so that no type checker knows them.
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return column
+    starts = "".join(re.escape(char) for char in FORMULA)
+    hit = compute.match_substring_regex(column, f"^[{starts}]")  # pyright: ignore[reportAttributeAccessIssue]
+    if not compute.any(hit).as_py():  # pyright: ignore[reportAttributeAccessIssue]
+        return column
+    quoted = compute.replace_substring_regex(column, "^", "'", max_replacements=1)  # pyright: ignore[reportAttributeAccessIssue]
+    return compute.if_else(hit, quoted, column)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _fingerprint(row: Mapping[str, Any]) -> str | None:

@@ -9,14 +9,13 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from ..datasets.plain import one_line
+from ..datasets.plain import FORMULA, one_line
 
 __all__ = ["csv_text", "latex", "markdown", "one_line"]
 
 # Inside a line; and what would make a line a list, a heading or a rule at its start.
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]|~$]|:(?=//)|^[-+=#]|^[0-9]+(?=[.)](?: |$)))")
 _HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -137,4 +136,4 @@ def _backslash(found: re.Match[str]) -> str:
 def csv_text(text: str) -> str:
     """Make a text safe for spreadsheets: a possible formula gets an apostrophe before it."""
     flat = one_line(text)
-    return f"'{flat}" if flat.startswith(_FORMULA) else flat
+    return f"'{flat}" if flat.startswith(FORMULA) else flat

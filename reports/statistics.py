@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
@@ -14,6 +14,7 @@ from ..tables.quantities import title
 from ..tables.statistics.intervals import Interval
 from ..tables.statistics.ranks import Comparison
 from ..tables.statistics.summary import Overall, Place, Statistics
+from . import statistics_text
 from .escape import markdown
 
 Rows = list[list[str]]
@@ -21,7 +22,7 @@ NONE = "–"
 
 
 def render(found: Statistics, heading: str, *, as_markdown: bool = False) -> str:
-    """Render statistics as plain text or Markdown; both show the same digits.
+    """Render statistics as plain text of at most 80 columns, or as Markdown, with the same digits.
 
     Parameters
     ----------
@@ -32,16 +33,20 @@ def render(found: Statistics, heading: str, *, as_markdown: bool = False) -> str
     as_markdown
         Markdown tables instead of aligned columns.
     """
-    grid = _markdown_grid if as_markdown else _text_grid
-    mark = "## " if as_markdown else ""
-    say = markdown if as_markdown else str
-    parts = [f"{mark}{say(heading)}: {say(title(found.metric))}, percent"]
+    mark, say = ("## ", markdown) if as_markdown else ("", statistics_text.paragraph)
+    parts = [f"{mark}{say(f'{heading}: {title(found.metric)}, percent')}"]
     parts += [say(note) for note in found.notes]
     if found.absent:
         parts.append(say(f"Without any result: {', '.join(found.absent)}."))
-    for one in grids(found):
+    tables = list(grids(found))
+    if not as_markdown:
+        # All its columns together are wider than a terminal.
+        rows = [row[2 : 2 + len(statistics_text.PLACE_HEADS)] for row in _shown(found.places)]
+        parts += statistics_text.places(found.places, rows)
+        tables = tables[1:]
+    for one in tables:
         parts += [f"{mark}{say(one.caption)}"] if one.caption else []
-        parts.append(grid(one.heads, one.rows))
+        parts.append((_markdown_grid if as_markdown else statistics_text.grid)(one.heads, one.rows))
     return "\n\n".join(parts) + "\n"
 
 
@@ -56,7 +61,7 @@ class Grid:
 
 def grids(found: Statistics) -> Iterator[Grid]:
     """Yield the tables of statistics, in the order of every output."""
-    yield Grid(caption="", heads=_PLACES, rows=[_place_row(place) for place in found.places])
+    yield Grid(caption="", heads=_PLACES, rows=_shown(found.places))
     for one in found.overall:
         caption = f"{one.dataset}: {sentence(one)}"
         yield Grid(caption=caption, heads=_OVERALL, rows=_overall_rows(one))
@@ -71,12 +76,16 @@ def grids(found: Statistics) -> Iterator[Grid]:
 
 
 _PLACES = (
-    *("method", "dataset", "category", "noise", "mean", "sd", "95 % interval", "over", "seeds"),
+    *("method", "dataset", *statistics_text.PLACE_HEADS),
     *("categories", "missing"),
 )
 _RANKS = ("method", "mean rank")
 _OVERALL = ("method", "mean rank", "rank over levels", "robustness area")
 _PAIRS = ("first", "second", "median difference", "Wilcoxon p (Holm)", "Nemenyi p")
+
+
+def _shown(places: Iterable[Place]) -> Rows:
+    return [_place_row(place) for place in places]
 
 
 def _place_row(place: Place) -> list[str]:
@@ -111,10 +120,19 @@ def interval_text(interval: Interval | None) -> str:
     return f"{100 * interval.low:.1f} to {100 * interval.high:.1f}"
 
 
-def sentence(one: Overall) -> str:
-    """Say what methods were compared over on a dataset, and what the tests found."""
+def sentence(one: Overall, name: Callable[[str], str] = str) -> str:
+    """Say what methods were compared over on a dataset, what the tests found, and who is left out.
+
+    Parameters
+    ----------
+    one
+        The comparison.
+    name
+        Gives a method's name as it is to be shown.
+    """
     kinds = "category" if one.blocks == 1 else "categories"
-    parts = [f"{one.blocks} {kinds}, each the mean over the levels that all methods have there"]
+    whose = "all compared methods" if one.uncompared else "all methods"
+    parts = [f"{one.blocks} {kinds}, each the mean over the levels that {whose} have there"]
     if one.left_out:
         places = "place" if one.left_out == 1 else "places"
         parts.append(
@@ -125,7 +143,11 @@ def sentence(one: Overall) -> str:
     else:
         parts += _tests(one.comparison)
     levels = ", ".join(f"{level:g}" for level in one.levels) or "none"
-    return "; ".join([*parts, f"levels with complete averages: {levels}"])
+    parts.append(f"levels with complete averages: {levels}")
+    if one.uncompared:
+        listed = ", ".join(f"{name(method)} ({why})" for method, why in one.uncompared.items())
+        parts.append(f"not compared, no number: {listed}")
+    return "; ".join(parts)
 
 
 def _at_level(noise: float, found: Comparison) -> str:
@@ -172,15 +194,6 @@ def _pair_rows(found: Comparison) -> Rows:
         ]
         for pair in found.pairs
     ]
-
-
-def _text_grid(head: Sequence[str], rows: Rows) -> str:
-    widths = [max(len(row[i]) for row in [list(head), *rows]) for i in range(len(head))]
-    lines = [
-        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
-        for row in [list(head), *rows]
-    ]
-    return "\n".join(lines)
 
 
 def _markdown_grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -49,7 +49,7 @@ def section(model: TableModel) -> Section | None:
             label = _label(model, one.dataset)
             places = [place for place in found.places if place.dataset == one.dataset]
             rows += _rows(model, one, places, (label, title(metric)))
-            sentences.append(f"{label}, {title(metric)}: {sentence(one)}.")
+            sentences.append(f"{label}, {title(metric)}: {sentence(one, model.method_title)}.")
     heads = ("Method", "Dataset", "Metric", "Over", *(f"{level(x)}%" for x in asked.noise))
     return Section(
         heads=(*heads, "Area", "Mean rank"), rows=tuple(rows), sentences=tuple(sentences)

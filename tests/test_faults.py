@@ -1,5 +1,6 @@
 """Faults of disks, names, versions and hostile files, injected for real."""
 
+import csv
 import io
 import json
 import os
@@ -10,6 +11,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from here import plan_here, run_here
@@ -23,7 +25,7 @@ from adrepro.harness.frames import frame_csv, store_frame
 from adrepro.harness.index import open_index
 from adrepro.harness.store import Status, Store
 from adrepro.methods.backbones import load_backbone, parse_backbone
-from conftest import TESTS
+from conftest import TESTS, World
 
 OLD_STORE = TESTS / "stores" / "schema-1"
 
@@ -37,9 +39,9 @@ def identity_of(**changes) -> Identity:
     return Identity(cell=Cell(**(asked | changes)), hashes={"method": "a" * 64})
 
 
-def publish(store: Store, identity: Identity) -> Path:
+def publish(store: Store, identity: Identity, **more) -> Path:
     arrays = {"scores": {"test_scores": np.linspace(0, 1, 500, dtype=np.float32)}}
-    row = identity.cell.as_dict() | {"image_auroc": 0.5}
+    row = identity.cell.as_dict() | {"image_auroc": 0.5} | more
     store.write_result(identity, row, arrays, {"env": {}, "images": {}}, "log")
     return store.folder(identity.key)
 
@@ -117,6 +119,41 @@ def test_strange_categories_run(world, name):
     frame = open_index(store).frame()
     assert list(frame["category"]) == list(store_frame(store)["category"]) == [name]
     assert name.replace('"', '""').encode() in frame_csv(frame)
+
+
+TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=12)
+
+
+@given(st.lists(st.tuples(TEXTS, st.sampled_from("=+-@\t\r\n|%a"), st.floats(-9, 9)), min_size=1))
+def test_exported_texts_are_no_formulas(drawn):
+    """An apostrophe stands before every text like a formula; all else is as it was, also -1."""
+    texts = [*(f"{start}{text}" for text, start, _ in drawn), "", "=1+1", "'=1"]
+    numbers = [*(number for _, _, number in drawn), -1.5, 2.0, 3.0]
+    kind = pd.StringDtype(na_value=float("nan"))
+    frame = pd.DataFrame({"error": pd.Series(texts, dtype=kind), "threshold": numbers})
+    # Line ends inside fields are kept by the reader only where none is translated.
+    rows = list(csv.reader(io.StringIO(frame_csv(frame).decode(), newline="")))
+    assert rows[0] == ["error", "threshold"]
+    starts = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
+    assert [row[0] for row in rows[1:]] == [f"'{t}" if t.startswith(starts) else t for t in texts]
+    assert [float(row[1]) for row in rows[1:]] == numbers
+    assert rows[-3][1] == "-1.5"
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t"])
+def test_exported_failures_are_no_formulas(tmp_path, capsys, start):
+    """`export` writes a category and a reason like formulas as texts; the store keeps them."""
+    store, text = Store(tmp_path / "store", create=True), f"{start}HYPERLINK(1)"
+    identity = identity_of(category=text)
+    publish(store, identity, threshold=-2.5)
+    world = World(tmp_path, capsys)
+    assert world.reproduce("export", "--store", store.root, "-o", tmp_path / "cells.csv") == 0
+    with open(tmp_path / "cells.csv", newline="", encoding="utf-8") as file:
+        (row,) = csv.DictReader(file)
+    assert row["category"] == f"'{text}"
+    assert row["threshold"] == "-2.5"
+    (record,) = map(store.read, store)
+    assert record.row["category"] == text
 
 
 def test_store_of_the_first_schema_reads():

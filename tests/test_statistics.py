@@ -1,8 +1,11 @@
 """Intervals cover what they promise; ranks and tests equal other implementations."""
 
 import csv
+import html
 import io
 import json
+import re
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -11,20 +14,27 @@ import pytest
 import scikit_posthocs
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.cells import cell_len
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 from table_frames import make_frame
 
 from adrepro.datasets.errors import UsageError
+from adrepro.reports.context import ReportContext
+from adrepro.reports.escape import latex, markdown
+from adrepro.reports.html import render_html
+from adrepro.reports.latex import render_latex
+from adrepro.reports.latex_statistics import render_tex
 from adrepro.reports.statistics import render, render_diagram, render_json
-from adrepro.reports.text import render_csv
+from adrepro.reports.statistics_section import section
+from adrepro.reports.text import render_csv, render_markdown
 from adrepro.tables.assemble import build_model
 from adrepro.tables.formatting import Mark
 from adrepro.tables.papers import load_target
 from adrepro.tables.statistics.intervals import Over, auroc, image_interval, seed_interval
 from adrepro.tables.statistics.places import Asked
 from adrepro.tables.statistics.ranks import compare_methods, critical_difference, robustness_area
-from adrepro.tables.statistics.summary import AVERAGE, statistics_of
+from adrepro.tables.statistics.summary import AVERAGE, has_statistics, statistics_of
 
 TABLE1 = load_target("table1")
 
@@ -173,7 +183,7 @@ def test_outputs_show_the_same(frame):
         shown = f"{100 * place.interval.low:.1f} to {100 * place.interval.high:.1f}"
         assert shown in text
         assert shown in page
-    assert "1 place (category and level) left out" in text
+    assert "1 place (category and level) left out" in " ".join(text.split())
     for shown in (text, page):
         assert "14 of 15" in shown
         assert "failed: osr" in shown
@@ -212,6 +222,77 @@ def test_what_was_asked_for_and_is_missing_has_a_mark(frame):
     wood = next(p for p in short.places if (p.category, p.noise) == ("wood", 0.0))
     assert (wood.n, wood.planned, wood.reason) == (3, 5, "2 of 5 not run")
     assert "3 of 5" in render(short, "rad/table1")
+
+
+@pytest.fixture(scope="module")
+def broken():
+    """Three methods, one of which fails in every cell of one dataset, and one that never ran."""
+    lamp = {("irp", "mvtec_ad"): {"status": "failed", "error": "the lamp is broken\nmore"}}
+    frame = make_frame(TABLE1, methods=["rad", "osr", "irp"], seeds=2, change=lamp)
+    frame = frame[frame.noise <= 10]
+    asked = Asked(
+        methods=("rad", "osr", "irp", "mld_ir"),
+        categories={d.name: d.categories for d in TABLE1.run.datasets},
+        noise=(0.0, 10.0),
+        seeds=dict.fromkeys(("rad", "osr", "irp", "mld_ir"), 2),
+    )
+    return frame, statistics_of(frame, "image_auroc", asked=asked)
+
+
+LAMP = "irp (failed: irp/mvtec_ad/bottle/noise0/seed0 and 59 more, the lamp is broken)"
+
+
+def test_methods_without_a_number_are_named(broken):
+    """Asked for minus compared, each with its reason, in text, Markdown, LaTeX and JSON."""
+    _, found = broken
+    mvtec, ksdd2 = found.overall
+    assert set(mvtec.comparison.methods) == set(mvtec.methods) == {"rad", "osr"}
+    assert list(mvtec.uncompared) == ["irp", "mld_ir"]
+    assert mvtec.uncompared["mld_ir"] == "60 of 60 not run"
+    assert (set(ksdd2.methods), ksdd2.uncompared) == (
+        {"rad", "osr", "irp"}, {"mld_ir": "4 of 4 not run"},
+    )  # fmt: skip
+    assert found.absent == ("mld_ir",)
+    said = f"not compared, no number: {LAMP}, mld_ir (60 of 60 not run)"
+    text = " ".join(render(found, "rad/table1").split())
+    page, tex = render(found, "rad/table1", as_markdown=True), render_tex(found, "rad/table1")
+    for shown, wanted in ((text, said), (page, markdown(said)), (tex, latex(said))):
+        assert shown.count(wanted) == 1
+        assert shown.count("levels that all compared methods have there") == 2
+    document = json.loads(render_json(found, "rad/table1"))
+    assert [one["uncompared"] for one in document["overall"]] == [
+        dict(one.uncompared) for one in found.overall
+    ]
+
+
+def test_a_report_names_methods_without_a_number(broken):
+    """The section of HTML, Markdown and LaTeX reports says it once per quantity."""
+    frame, _ = broken
+    model = build_model(TABLE1, frame)
+    said = f"not compared, no number: {LAMP.replace('irp (', model.method_title('irp') + ' (')}"
+    wanted = sum(said in line for line in section(model).sentences)
+    assert wanted == len([m for m in model.metrics if has_statistics(m)]) > 0
+    context = ReportContext()
+    page = html.unescape(render_html(model, context))
+    assert page.count(said) == render_markdown(model, context).count(markdown(said)) == wanted
+    assert render_latex(model).count(latex(said)) == wanted
+
+
+@pytest.mark.parametrize("name", ["rad", "a-method-of-" + "someone-" * 12, "方法" * 30])
+def test_text_fits_eighty_columns(frame, broken, name):
+    """No line of the text is wider than 80 columns, and no digit of the Markdown is lost."""
+    named = frame[frame.noise <= 20].replace({"method": {"rad": name}, "category": {"grid": name}})
+    notes = ("a sentence " * 20, "x" * 200)
+    for one in (statistics_of(named, "image_auroc", per_level=True), broken[1]):
+        found = replace(one, notes=notes)
+        text = render(found, "rad/table1")
+        assert max(map(cell_len, text.splitlines())) <= 80
+        assert all(line == line.rstrip() for line in text.splitlines())
+        rows = [line for line in render(found, "x", as_markdown=True).splitlines() if "|" in line]
+        numbers = re.compile(r"\d+\.\d+")
+        inside = [n for row in rows[2:] for n in numbers.findall(row)]
+        assert len(inside) > 100
+        assert Counter(inside) - Counter(numbers.findall(text)) == Counter()
 
 
 def test_one_method_has_its_area(frame):

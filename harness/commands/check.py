@@ -54,8 +54,8 @@ def check(
     """Say of every printed number of TARGET whether stored results reproduce it.
 
     Give the options of the run. Nothing is run, and no image is read. Exit code 0: nothing is
-    worse; 1: not reproduced, or a cell failed; 3 (only with --strict): incomplete, inconclusive or
-    not comparable.
+    worse; 1: not reproduced, or a cell failed, with --strict also a better number; 3 (only with
+    --strict): incomplete, inconclusive or not comparable.
     """
     from ...reports.verdicts.data import render_json
     from ...reports.verdicts.text import render_text

@@ -37,6 +37,9 @@ class Overall:
         Method → robustness area of its average, a fraction; None without two complete levels.
     levels
         Levels in percent that every method has a complete average at.
+    uncompared
+        Method → reason, for those that were asked for and have no number there: nothing above is
+        about them.
     """
 
     dataset: str
@@ -48,9 +51,15 @@ class Overall:
     areas: Mapping[str, float | None]
     levels: tuple[float, ...]
     by_level: Mapping[float, Comparison] = field(default_factory=dict)
+    uncompared: Mapping[str, str] = field(default_factory=dict)
 
 
-def overall_of(places: Sequence[Place], *, per_level: bool = False) -> Overall | None:
+def overall_of(
+    places: Sequence[Place],
+    *,
+    per_level: bool = False,
+    uncompared: Mapping[str, str] | None = None,
+) -> Overall | None:
     """Compare methods on what all of them have complete; the rest is counted.
 
     Parameters
@@ -59,6 +68,8 @@ def overall_of(places: Sequence[Place], *, per_level: bool = False) -> Overall |
         Those of one dataset.
     per_level
         Whether to compare at each level, too.
+    uncompared
+        Method → reason why it has no number, see `places.without_number`; it is handed on.
 
     Returns
     -------
@@ -94,6 +105,7 @@ def overall_of(places: Sequence[Place], *, per_level: bool = False) -> Overall |
         level_ranks=_level_ranks([averages[level] for level in shared], methods),
         areas={n: robustness_area({lv: averages[lv][n] for lv in shared}) for n in methods},
         levels=tuple(shared),
+        uncompared=dict(uncompared or {}),
     )
 
 

@@ -131,6 +131,42 @@ def places_of(
     return tuple(out)
 
 
+def without_number(
+    runs: Iterable[Run], asked: Asked, places: Iterable[Place], dataset: str
+) -> dict[str, str]:
+    """Say why methods that were asked for have no number on a dataset.
+
+    Parameters
+    ----------
+    runs, asked
+        What `places_of` was given.
+    places
+        What it returned.
+    dataset
+        Name.
+
+    Returns
+    -------
+    dict of str to str
+        Method → reason in words, in the order of ``asked``; only methods without any number.
+    """
+    here = [place for place in places if place.dataset == dataset]
+    known = {place.method for place in here if place.mean is not None}
+    categories = asked.categories[dataset]
+    wanted = [
+        run
+        for run in runs
+        if run.dataset == dataset and run.category in categories and run.noise in asked.noise
+    ]
+    found = {}
+    for method in (name for name in asked.methods if name not in known):
+        mark = next((place.mark for place in here if place.method == method), None)
+        own = [run for run in wanted if run.method == method]
+        planned = asked.seeds[method] * len(categories) * len(asked.noise)
+        found[method] = _reason([own], planned, mark)
+    return found
+
+
 def _interval(
     runs: Sequence[Run], metric: str, interval_of_run: IntervalOfRun | None
 ) -> Interval | None:

@@ -11,7 +11,15 @@ from ..fingerprints import differing
 from ..quantities import QUANTITIES, Pooling, Unit
 from ..runs import Run, Status, read_runs
 from .overall import Overall, overall_of
-from .places import AVERAGE, Asked, IntervalOfRun, Place, asked_by, places_of
+from .places import (
+    AVERAGE,
+    Asked,
+    IntervalOfRun,
+    Place,
+    asked_by,
+    places_of,
+    without_number,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +40,8 @@ class Statistics:
     overall
         A comparison per dataset with a number.
     absent
-        Methods that were asked for and have no row at all.
+        Methods that were asked for and have no run that finished, failed or was skipped; those
+        whose runs gave no number are in `Overall.uncompared`, as these are.
     notes
         What to know, a sentence each.
     """
@@ -101,7 +110,11 @@ def summarise_runs(
     asked = asked or asked_by(runs)
     places = places_of(runs, asked, metric, interval_of_run)
     overall = [
-        overall_of([place for place in places if place.dataset == dataset], per_level=per_level)
+        overall_of(
+            [place for place in places if place.dataset == dataset],
+            per_level=per_level,
+            uncompared=without_number(runs, asked, places, dataset),
+        )
         for dataset in asked.categories
     ]
     ran = {run.method for run in runs if run.status is not Status.PENDING}
