@@ -32,6 +32,7 @@ class Kind(StrEnum):
     INCREASE = "increase"  # 100 · (a / b − 1)
     REST = "rest"  # 100 − a
     BEST = "best"  # the first against all others
+    RANK = "rank"  # place of a among all single categories, 1 for the best
     SUPERADDITIVE = "superadditive"  # whole, without a, without b, without both
 
 
@@ -43,6 +44,7 @@ _OPERANDS: Mapping[Kind, tuple[int, int]] = {
     Kind.INCREASE: (2, 2),
     Kind.REST: (1, 1),
     Kind.BEST: (2, 20),
+    Kind.RANK: (1, 1),
     Kind.SUPERADDITIVE: (4, 4),
 }
 _COMPARED = ("printed", "above", "below", "between", "steady")

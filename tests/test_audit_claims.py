@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from adrepro.datasets.errors import SpecError, UsageError
+from adrepro.tables.audit.claim_cases import cases_of
 from adrepro.tables.audit.finding import Severity
+from adrepro.tables.audit.ledger import Printed, make_ledger
 from adrepro.tables.audit.run import audit_paper
+from adrepro.tables.claim_checks import Address, ClaimCheck, Kind
 from adrepro.tables.papers import load_target
 
 TARGET = """
@@ -154,6 +158,37 @@ def test_an_address_of_nothing_is_an_error(write, address: str, message: str) ->
     folder = write(_check(f'kind = "value"\nof = ["{address}"]\nprinted = "1"'))
     with pytest.raises(UsageError, match=message):
         audit_paper("own", [folder])
+
+
+def test_an_average_has_no_rank(write) -> None:
+    """Only single categories are ranked among each other."""
+    folder = write(_check(f'kind = "rank"\nof = ["t:a/0/{M}"]\nbelow = "1"'))
+    with pytest.raises(UsageError, match="an average has no rank"):
+        audit_paper("own", [folder])
+
+
+@pytest.mark.parametrize("metric", ["image_auroc", "latency_ms"])
+@pytest.mark.parametrize("texts", [("95.4", "93.1", "90.0"), ("90.0", "95.4", "95.4")])
+def test_ranks_are_those_of_a_naive_count(metric: str, texts: tuple[str, ...]) -> None:
+    """A place counts what is strictly better; equal digits leave every place among them open."""
+    entries = [
+        Printed(
+            table="p/t", row=str(i), column="0", label=str(i), method="A", metric=metric,
+            categories=(("d", str(i)),), text=text,
+        )
+        for i, text in enumerate(texts)
+    ]  # fmt: skip
+    sign = -1 if metric == "latency_ms" else 1
+    address = Address(target="t", block=None, rows="*", columns="0", metric=metric)
+    check = ClaimCheck(kind=Kind.RANK, of=(address,), below=Decimal(1))
+    cases = cases_of(check, make_ledger(entries), "p") or []
+    values = [sign * float(text) for text in texts]
+    assert len(cases) == len(texts)
+    for case, value in zip(cases, values, strict=True):
+        best = 1 + sum(other > value for other in values)
+        assert case.value == best
+        for span in case.spans:
+            assert (span.low, span.high) == (best, best + values.count(value) - 1)
 
 
 def test_stated_counts_and_protocols(write) -> None:

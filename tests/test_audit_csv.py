@@ -170,6 +170,23 @@ def test_an_unknown_dataset_is_refused(read) -> None:
             "category,A:image_auroc\nbottle,97,2\n", 2,
             ("3 fields, expected 2", "if 97,2 is one number, write it with a point: 97.2"),
         ),
+        (
+            "category,noise,A:image_auroc\nbottle,10,97,2\n", 2,
+            ("4 fields, expected 3", "if 97,2 is one number, write it with a point: 97.2"),
+        ),
+        (
+            "category,A:image_auroc\nbottle,97.2±0,3\n", 2,
+            ("3 fields", "if 97.2±0,3 is one number, write it with a point: 97.2±0.3"),
+        ),
+        (
+            'category,A:image_auroc\nbottle,"97.2±0,3"\n', 2,
+            ("value '0,3' has a decimal comma", "expected a point: 0.3"),
+        ),
+        ("Category,A:image_auroc\nbottle,97.2\n", 1, ("rename it to 'category'",)),
+        ("METRIC,category,A:image_auroc\nx,bottle,9\n", 1, ("rename it to 'metric'",)),
+        ("categroy,A:image_auroc\nbottle,97.2\n", 1, ("did you mean 'category'",)),
+        ("category,metric\nbottle,97.2\n", 1, ("column 'metric' goes with 'value'",)),
+        ("category,Metric,Value\nbottle,f1,97.2\n", 1, ("rename it to 'metric'",)),
     ],
 )  # fmt: skip
 def test_common_slips_say_how_to_mend_them(read, text: str, line: int, messages) -> None:
@@ -182,7 +199,7 @@ def test_common_slips_say_how_to_mend_them(read, text: str, line: int, messages)
     assert caught.value.line == line
 
 
-@pytest.mark.parametrize("name", ["auroc", "iauroc"])
+@pytest.mark.parametrize("name", ["auroc", "iauroc", "Image AUROC", "Pixel-AUROC"])
 def test_what_a_message_tells_to_do_works(read, name: str) -> None:
     """A column that is renamed as its error says is read."""
     with pytest.raises(SpecError) as caught:

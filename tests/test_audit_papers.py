@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -212,6 +213,63 @@ def test_claims_of_saha(saha: Audit) -> None:
     assert far == [("about 99.3", "77.89"), ("about 99.6", "83.66")]
 
 
+def test_ranks_that_the_text_of_saha_gives(saha: Audit) -> None:
+    """Capsule's image and bottle's pixel AUROC are not among the best third; the low ones are."""
+    values = {m: _numbers("saha/table2", m) for m in ("image_auroc", "pixel_auroc")}
+    wanted = []
+    for metric, numbers in values.items():
+        single = sorted((v for (row, _), v in numbers.items() if row != "average"), reverse=True)
+        for name in ("bottle", "capsule", "zipper"):
+            rank = 1 + single.index(numbers[name, metric])
+            if rank > 5:
+                wanted.append(f"{rank} ({name.title()})")
+    ranked = [f for f in _claim(saha, "simplenet-competitive") if f.printed.startswith("place")]
+    assert [f.computed for f in ranked] == wanted == ["6 (Capsule)", "8 (Bottle)"]
+    assert all("1 of 3" in f.sentence and "15 categories" in f.sentence for f in ranked)
+    assert not _claim(saha, "glass-lower")
+
+
+def test_both_methods_of_saha_are_said_to_localise(saha: Audit) -> None:
+    """The averages side with SimpleNet, whose pixel level is yet behind its image level."""
+    (own,) = _claim(saha, "simplenet-localises")
+    assert own.computed == "-1.67"
+    assert "SimpleNet" in _claim(saha, "glass-localises")[0].claim
+
+
+def test_the_second_bottle_of_saha(saha: Audit) -> None:
+    """Two rows are printed Bottle and none Carpet; findings on the row give its printed name."""
+    (found,) = _of(saha, "names")
+    assert found.severity is Severity.INCONSISTENT
+    assert found.where == "saha/literature, row Bottle"
+    assert found.printed == "Bottle (2 times)"
+    assert found.computed == "no row is printed carpet"
+    (cell,) = _of(saha, "tables", Severity.ERROR)
+    assert "Carpet (printed Bottle)" in cell.where
+
+
+@pytest.mark.parametrize(
+    ("printed", "category", "severity"),
+    [
+        ("Bottle", "bottle", None),
+        ("Metal Nut", "metal_nut", None),
+        ("Carpet", "bottle", Severity.INCONSISTENT),
+        ("Botle", "bottle", Severity.NOTE),
+    ],
+)
+def test_a_row_with_another_name(printed: str, category: str, severity: Severity | None) -> None:
+    """A single row with the name of another category is wrong, a misprint is a note."""
+    from adrepro.tables.audit.ledger import NamedRow, make_ledger
+    from adrepro.tables.audit.names import check_names
+
+    row = NamedRow("t", printed, ("mvtec_ad", category), misnamed=severity is not None)
+    ledger = replace(make_ledger([]), rows=(row,))
+    assert [f.severity for f in check_names(ledger).findings] == ([severity] if severity else [])
+    # The same name beside another method is no second row of its own.
+    other = replace(row, beside=("another method",))
+    found = check_names(replace(ledger, rows=(row, other))).findings
+    assert [f.severity for f in found] == ([severity] * 2 if severity else [])
+
+
 def test_values_below_chance_of_saha(saha: Audit) -> None:
     """GLASS's transistor is below chance, and a cell that is no number is an error."""
     assert any("44.69" in f.printed for f in _of(saha, "trivial"))
@@ -228,7 +286,6 @@ def test_findings_of_one_target_are_its_own() -> None:
 
 def test_a_change_of_one_digit_changes_the_findings() -> None:
     """Findings are computed: with the right average, that error is gone."""
-    from dataclasses import replace
     from decimal import Decimal
 
     names = ("saha/table1", "saha/table2", "saha/literature")

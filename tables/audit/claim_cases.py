@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 from ...datasets.errors import UsageError
 from ..claim_checks import CATEGORIES, EVERY, Address, ClaimCheck, Kind
+from ..quantities import QUANTITIES
 from ..tomlcheck import nearest
 from .ledger import Ledger, Printed
 from .numbers import Interval, Reading
@@ -48,6 +49,8 @@ def cases_of(check: ClaimCheck, ledger: Ledger, paper: str) -> list[Case] | None
     if any(key not in m and () not in m for key in rows for m in found):
         return None
     taken = [tuple(m.get(key) or m[()] for m in found) for key in rows]
+    if check.kind is Kind.RANK:
+        return [_rank(entries[0], ledger) for entries in taken]
     return [_case(check.kind, entries) for entries in taken]
 
 
@@ -107,6 +110,35 @@ def _case(kind: Kind, entries: tuple[Printed, ...]) -> Case:
     exact = [Interval(e.value, e.value) for e in entries]
     spans = [compute([e.digits.interval(r) for e in entries]) for r in Reading]
     return Case(entries, compute(exact).low, (spans[0], spans[1]))
+
+
+def peers(entry: Printed, ledger: Ledger) -> list[Printed]:
+    """Return a category's number and those of the others: same table, method, level and metric."""
+
+    def place(e: Printed) -> Hashable:
+        return e.table, e.block, e.method, e.noise, e.metric, e.average, e.categories[0][0]
+
+    return [e for e in ledger.entries if place(e) == place(entry)]
+
+
+def _rank(entry: Printed, ledger: Ledger) -> Case:
+    """Return the place of a category's number among all categories, 1 for the best.
+
+    Equal digits leave the order open: the places from the best to the worst that it may have.
+    """
+    if entry.average:
+        raise UsageError(f"claim about {entry.where}: an average has no rank among categories")
+    sign = -1 if QUANTITIES[entry.metric].lower_is_better else 1
+    others = [e for e in peers(entry, ledger) if e is not entry]
+    value = 1 + sum(sign * e.value > sign * entry.value for e in others)
+    spans = []
+    for reading in Reading:
+        own = entry.digits.interval(reading)
+        ahead = [e.digits.interval(reading).minus(own) for e in others]
+        low = sum((s.low if sign > 0 else -s.high) > 0 for s in ahead)
+        high = sum((s.high if sign > 0 else -s.low) > 0 for s in ahead)
+        spans.append(Interval(Fraction(1 + low), Fraction(1 + high)))
+    return Case((entry,), Fraction(value), (spans[0], spans[1]))
 
 
 _COMPUTED: Mapping[Kind, Callable[[Sequence[Interval]], Interval]] = {

@@ -9,7 +9,7 @@ from fractions import Fraction
 from ..claim_checks import ClaimCheck, Kind
 from ..quantities import QUANTITIES
 from ..spec import Claim
-from .claim_cases import Case, cases_of, match
+from .claim_cases import Case, cases_of, match, peers
 from .finding import Finding, Outcome, Severity
 from .ledger import Ledger, listed, told_apart
 from .numbers import Digits, Interval, Reading, shown
@@ -80,6 +80,10 @@ class _Claim:
     @property
     def said(self) -> str:
         """What the text says, as digits."""
+        return f"place {self._said}" if self.check.kind is Kind.RANK else self._said
+
+    @property
+    def _said(self) -> str:
         check = self.check
         if check.between:
             return f"{check.between[0]} to {check.between[1]}"
@@ -150,6 +154,9 @@ def _disagrees(asked: _Claim, cases: Sequence[Case], wrong: Sequence[Case]) -> F
     computed = _listed(asked, wrong, cases)
     of = f"In {len(wrong)} of {len(cases)} places the" if len(cases) > 1 else "The"
     sentence = f"{of} printed numbers give something else than the text says."
+    if asked.check.kind is Kind.RANK:
+        count = len(peers(cases[0].entries[0], asked.ledger))
+        sentence += f" Places count from the best of {count} categories."
     if asked.check.kind is Kind.DIFFERENCE and asked.check.written == "percent":
         sentence += f" As percent of the first: {_relative(wrong)}."
     return asked.finding(Severity.INCONSISTENT, asked.said, computed, sentence)
@@ -157,7 +164,7 @@ def _disagrees(asked: _Claim, cases: Sequence[Case], wrong: Sequence[Case]) -> F
 
 def _listed(asked: _Claim, some: Sequence[Case], cases: Sequence[Case]) -> str:
     kind = asked.check.kind
-    places = 2 if kind is Kind.RATIO else max(e.digits.places for e in cases[0].entries)
+    places = {Kind.RATIO: 2, Kind.RANK: 0}.get(kind, max(e.digits.places for e in cases[0].entries))
     return _labelled([shown(c.value, places) for c in some], some, cases, kind)
 
 

@@ -7,25 +7,27 @@ from dataclasses import replace
 
 from ..layout import ALL_ANOMALOUS, Line
 from ..spec import ReportedNumber, RunSpec, Target
-from .ledger import Ledger, Misread, Printed, make_ledger
+from .ledger import Ledger, Misread, NamedRow, Printed, make_ledger
 
 
 def ledger_of(targets: Iterable[Target]) -> Ledger:
     """Return the ledger of a paper's targets."""
     entries: list[Printed] = []
     misread: list[Misread] = []
+    rows: list[NamedRow] = []
     titles: dict[str, str] = {}
     known: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
     for target in targets:
         titles |= dict(target.paper.methods) if target.paper else {}
         lines = _Lines(target)
         known[target.name] = lines.ids
+        rows += lines.named_rows()
         entries += map(lines.printed, target.numbers)
         for cell in target.misprints:
             at = lines.at(cell.block, cell.row, cell.column)
             misread.append(Misread(target.name, _label(at), cell.text))
     ledger = make_ledger(entries, titles=titles, misread=misread)
-    return replace(ledger, lines=known)
+    return replace(ledger, lines=known, rows=tuple(rows))
 
 
 class _Lines:
@@ -49,6 +51,19 @@ class _Lines:
         blocks, rows, columns = self.lines
         return blocks[block], rows[row], columns[column]
 
+    def named_rows(self) -> Iterable[NamedRow]:
+        """Return the rows that are a single category each, with their printed names."""
+        for line in self.lines[1].values():
+            at = self.grid.at.under(line.at)
+            if at.dataset and at.category:
+                yield NamedRow(
+                    table=self.target.name,
+                    name=line.printed or line.label,
+                    category=(at.dataset, at.category),
+                    beside=(at.method, at.noise, at.cell),
+                    misnamed=bool(line.printed),
+                )
+
     def printed(self, number: ReportedNumber) -> Printed:
         lines = self.at(number.block, number.row, number.column)
         place = self.grid.place(*lines)
@@ -70,8 +85,11 @@ class _Lines:
         )
 
 
-def _label(lines: Iterable[Line]) -> str:
-    return ", ".join(line.label for line in lines if line.label)
+def _label(lines: tuple[Line, Line, Line]) -> str:
+    """Say a place in words; a row with another printed name says both."""
+    block, row, column = lines
+    name = f"{row.label} (printed {row.printed})" if row.printed else row.label
+    return ", ".join(word for word in (block.label, name, column.label) if word)
 
 
 def _average_name(average_of: str, run: RunSpec) -> str:

@@ -114,6 +114,32 @@ class Misread:
         return f"{self.table}, {self.label}" if self.label else self.table
 
 
+@dataclass(frozen=True, slots=True)
+class NamedRow:
+    """A row of a single category, with the name that the paper prints for it.
+
+    Attributes
+    ----------
+    table
+        ``"<paper>/<target>"``.
+    name
+        As printed.
+    category
+        What its numbers are taken as.
+    beside
+        What else the row says about the place of its numbers: rows that differ in it may share a
+        name.
+    misnamed
+        Whether the printed name is known not to be the row's.
+    """
+
+    table: str
+    name: str
+    category: Category
+    beside: Hashable = ()
+    misnamed: bool = False
+
+
 @dataclass(frozen=True)
 class Ledger:
     """All printed numbers of one audit, with what is known about the datasets.
@@ -130,6 +156,8 @@ class Ledger:
         Cells that are no numbers.
     lines
         Table → ids of all rows and of all columns that it may have; of a file, nothing.
+    rows
+        The rows of single categories by their printed names; of a file, none.
     """
 
     entries: tuple[Printed, ...]
@@ -137,6 +165,7 @@ class Ledger:
     titles: Mapping[str, str] = field(default_factory=dict)
     misread: tuple[Misread, ...] = ()
     lines: Mapping[str, tuple[frozenset[str], frozenset[str]]] = field(default_factory=dict)
+    rows: tuple[NamedRow, ...] = ()
 
     @property
     def tables(self) -> tuple[str, ...]:

@@ -80,6 +80,13 @@ def read_tables(
     return make_ledger(filled)
 
 
+def _first_number(head: Sequence[str]) -> int:
+    """Return the index of the first column that may hold decimals."""
+    return next(
+        (i for i, name in enumerate(head) if name == "sd" or name not in (*PLACE, "metric")), 0
+    )
+
+
 class _Reader:
     """Reads one file."""
 
@@ -105,7 +112,7 @@ class _Reader:
                     continue
                 if len(fields) != len(head):
                     message = f"{len(fields)} fields, expected {len(head)} as in the header"
-                    message += split_number(fields, len(head))
+                    message += split_number(fields, len(head), _first_number(head))
                     raise self.error(reader.line_num, message)
                 given = dict(zip(head, (field.strip() for field in fields), strict=True))
                 found += self._line(given, columns, reader.line_num)
@@ -119,6 +126,10 @@ class _Reader:
         """Read the columns of numbers; None for the long form."""
         if len(set(head)) < len(head):
             raise self.error(1, "a column stands twice: expected each name once")
+        lone = [name for name in head if name in LONG and "value" not in head]
+        if lone:
+            message = f"column '{lone[0]}' goes with 'value', expected both, or metrics as heads"
+            raise self.error(1, message)
         if "value" in head:
             unknown = [name for name in head if name not in (*PLACE, *LONG)]
             if unknown or "metric" not in head:
@@ -139,7 +150,11 @@ class _Reader:
         for name in metrics:
             if name not in QUANTITIES:
                 plain = found["method"] is None and len(metrics) == 1
-                told = no_metric(name) if plain else unknown_metric(name, found["method"])
+                told = (
+                    no_metric(name, (*PLACE, *LONG))
+                    if plain
+                    else unknown_metric(name, found["method"])
+                )
                 raise self.error(1, told)
         noise = float(found["noise"]) if found["noise"] else None
         return _Column(head=head, method=found["method"], metrics=metrics, noise=noise)
@@ -182,7 +197,7 @@ class _Reader:
         self, given: Mapping[str, str], metric: str, text: str, line: int, *, bold: bool
     ) -> UserCell:
         number, sign, spread = (part.strip(" *") for part in text.partition("±"))
-        comma = decimal_comma(number)
+        comma = decimal_comma(number) or decimal_comma(spread)
         if comma:
             raise self.error(line, comma)
         if not _NUMBER.fullmatch(number) or (sign and not spread):

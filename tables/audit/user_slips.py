@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 
 from ..quantities import QUANTITIES
@@ -14,8 +15,8 @@ _AUROC, _AP = ("image_auroc", "pixel_auroc"), ("image_ap", "pixel_ap")
 _WORDS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("auroc", "auc", "rocauc", "aurocroc"), _AUROC),
     (("ap", "aupr", "auprc", "averageprecision"), _AP),
-    (("iauroc", "imageauc", "imagelevelauroc", "detection"), _AUROC[:1]),
-    (("pauroc", "pixelauc", "pixellevelauroc"), _AUROC[1:]),
+    (("iauroc", "imageauc", "imageauroc", "imagelevelauroc", "detection"), _AUROC[:1]),
+    (("pauroc", "pixelauc", "pixelauroc", "pixellevelauroc"), _AUROC[1:]),
     (("localization", "localisation", "segmentation"), _AUROC[1:]),
     (("pro", "auproscore", "proscore"), ("aupro",)),
     (("f1score", "fscore", "f1max"), ("f1", "f1_max")),
@@ -26,6 +27,9 @@ _MEANINGS: Mapping[str, tuple[str, ...]] = {
 _KINDS = {"image": "one score per image", "pixel": "one per pixel"}
 _SEPARATORS = {";": "semicolons", "\t": "tabs"}
 _DECIMAL_COMMA = re.compile(r"[0-9]{1,3},[0-9]{1,4}")
+# The fields that a decimal comma leaves behind: "97" of "97,2", "97.2±0" of "97.2±0,3".
+_BEFORE_COMMA = re.compile(r"(?:[0-9]{1,3}(?:\.[0-9]{1,4})?\s*±\s*)?[0-9]{1,3}")
+_AFTER_COMMA = re.compile(r"[0-9]{1,4}(?:\s*±\s*[0-9]{1,3}(?:\.[0-9]{1,4})?)?")
 
 
 def other_separator(first_line: str) -> str:
@@ -49,15 +53,28 @@ def decimal_comma(text: str) -> str:
     return f"value '{text}' has a decimal comma, expected a point: {text.replace(',', '.')}"
 
 
-def split_number(fields: Sequence[str], expected: int) -> str:
-    """Hint at decimal commas that made more fields than there are columns; empty if none can."""
+def split_number(fields: Sequence[str], expected: int, first: int = 0) -> str:
+    """Hint at decimal commas that made more fields than there are columns; empty if none can.
+
+    Parameters
+    ----------
+    fields
+        What a line holds.
+    expected
+        How many columns the header has.
+    first
+        Index of the first column that may hold decimals; before it stand places.
+    """
     more = len(fields) - expected
-    whole = [field.strip().strip("*").isdigit() for field in fields]
-    pairs = sum(a and b for a, b in pairwise(whole))
-    if not 0 < more <= pairs:
+    texts = [field.strip().strip("*") for field in fields[first:]]
+    pairs = [
+        (one, two)
+        for one, two in pairwise(texts)
+        if _BEFORE_COMMA.fullmatch(one) and _AFTER_COMMA.fullmatch(two)
+    ]
+    if not 0 < more <= len(pairs):
         return ""
-    at = next(i for i in range(len(fields) - 1) if whole[i] and whole[i + 1])
-    one, two = fields[at].strip(), fields[at + 1].strip()
+    one, two = pairs[0]
     return f"; if {one},{two} is one number, write it with a point: {one}.{two}"
 
 
@@ -80,10 +97,26 @@ def unknown_metric(name: str, method: str | None) -> str:
     return f"unknown metric '{name}': {hint}"
 
 
-def no_metric(head: str) -> str:
-    """Say how to rename a column that has neither colon nor the name of a metric."""
+def no_metric(head: str, places: Collection[str] = ()) -> str:
+    """Say how to rename a column that has neither colon nor the name of a metric.
+
+    Parameters
+    ----------
+    head
+        The column's head.
+    places
+        Heads that have a meaning of their own, among them those of the long form.
+    """
+    place = head.lower().replace(" ", "_")
+    if place in places:
+        return f"column '{head}' is written '{place}' here: rename it to '{place}'"
     meant = unknown_metric(head, None)
-    if "rename" in meant or "did you mean" in meant:
+    if "rename" in meant:
+        return meant
+    near = difflib.get_close_matches(place, places, n=1, cutoff=0.8)
+    if near:
+        return f"unknown column '{head}': did you mean '{near[0]}'?"
+    if "did you mean" in meant:
         return meant
     return (
         f"column '{head}' names no metric, expected [METHOD:]METRIC: if it is a method, rename it "
