@@ -8,7 +8,7 @@ from adrepro.harness.frames import store_frame
 from adrepro.harness.store import Store
 from conftest import write_mvtec
 
-DRAWS, RAISES, OTHER = "toys_checks:Draws", "toys:Raises", "toys:PixelMean"
+DRAWS, RAISES, OTHER = "toys_checks:Wavers", "toys:Raises", "toys:PixelMean"
 ON_DISK = ("bottle", "cable", "capsule", "screw")
 # A category of the table that this copy of the data lacks.
 ABSENT = "zipper"
@@ -71,7 +71,8 @@ def run_seven(root: Path) -> dict[str, float]:
     write_mvtec(root / "data/mvtec_ad", categories=ON_DISK)
     papers = write_seven(root, {(DRAWS, "bottle"): "50.0"})
     places = ["--data-root", root / "data", "--store", root / "store", "--out", root / "out"]
-    asked = ["seven/table1", "--papers", papers, "--set", f"{OTHER}.power=3", "--device", "cpu"]
+    asked = ["seven/table1", "-m", f"{DRAWS},{RAISES},{OTHER}", "--papers", papers]
+    asked += ["--set", f"{OTHER}.power=3", "--device", "cpu"]
     assert invoke([str(a) for a in (*asked, *places, "-j", "1", "--quiet")]) == 1
     frame = store_frame(Store(root / "store"))
     assert dict(frame["status"].value_counts()) == {"done": 40, "failed": 20}

@@ -35,3 +35,20 @@ class Draws(Method):
         upside_down = tails % 5 < 1 + self.settings.shift
         peaks = np.where(upside_down, -peaks, peaks) * (1 + self.settings.scatter * tails / 255)
         return Scores(image=peaks.astype(np.float32))
+
+
+class Wavers(Draws):
+    """Peak brightness with strong chance on top, another draw for each image and seed."""
+
+    name = "toy-wavers"
+    title = "Wavers"
+
+    def score(self, images: ImageSet, context: Context) -> Scores:
+        found = super().score(images, context)
+        seed = context.seed("chance")
+        # Drawn from the image's own bytes, so that no order or batch matters.
+        drawn = [
+            np.random.default_rng([seed, int(image.astype(np.uint64).sum())]).normal()
+            for image in images.array()
+        ]
+        return Scores(image=found.image + 20 * np.array(drawn, dtype=np.float32))
