@@ -239,14 +239,18 @@ def trained(tiny, provider, **changes):
     train, test, labels, _ = tiny
     demo = make_settings(Glass, "demo")[0]
     small = {"epochs": 10, "local_branch": False, "hypothesis": "manifold", "noise": 0.001}
+    small |= {"deviation": 0.029}  # what noise of 0.015 would ask for; the rule follows the noise
     method = Glass(replace(demo, **(small | changes)))
     method.fit(train, make_context(provider))
     image = method.score(test, make_context(provider)).image
     return roc_auc_score(labels, image), image[labels].mean() - image[~labels].mean()
 
 
-def test_without_ascent_nothing_is_learnt_from_faint_noise(tiny, provider):
-    """Ascent and projection make anomalies of what noise alone leaves among the clean features."""
+def test_without_ascent_and_projection_nothing_is_learnt_from_faint_noise(tiny, provider):
+    """Both together make anomalies of what noise alone leaves among the clean features.
+
+    The projection would do for that; what the direction of the ascent does is tested by itself.
+    """
     auroc, gap = trained(tiny, provider)
     assert auroc == 1.0
     assert gap > 0.2

@@ -197,3 +197,13 @@ def test_check_runs_on_a_variant(world):
     """The contract tests run with the variant's settings and say so."""
     assert world.reproduce("methods", "check", f"{NAME}@linear") == 0
     assert "variant linear" in world.stdout
+
+
+@pytest.mark.parametrize("name", ["simplenet", "glass"])
+def test_departures_hold_for_variants_of_another_size(name):
+    """They are printed with every variant: none says that images are squashed to one's pixels."""
+    cls = method_class(name)
+    sizes = {preset_image_size(cls, "paper", variant) for variant in ("", *cls.variants)}
+    assert len(sizes) > 1
+    for sentence in cls.departures:
+        assert not any(f"{size} pixels" in sentence for size in sizes), sentence

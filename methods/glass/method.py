@@ -46,7 +46,10 @@ class Glass(PatchDiscriminator):
             presets={"quick": _reduced(QUICK), "demo": _reduced(DEMO)},
             image_size=256,
         ),
-        "no-ascent": Variant(title="GLASS without ascent", settings={"ascent_steps": 0}),
+        # Noise alone: the projection is a part of the ascent's steps and goes with them.
+        "no-ascent": Variant(
+            title="GLASS without ascent and projection", settings={"ascent_steps": 0}
+        ),
         "only-global": Variant(title="GLASS, global only", settings={"local_branch": False}),
         "only-local": Variant(title="GLASS, local only", settings={"global_branch": False}),
         "manifold": Variant(title="GLASS-m", settings={"hypothesis": "manifold"}),
@@ -60,18 +63,21 @@ class Glass(PatchDiscriminator):
         "official code downloads masks made beforehand.",
         "Without textures=FOLDER textures are crops of scikit-image's photographs and drawn "
         "patterns instead of the Describable Textures Dataset.",
-        "The hypothesis is judged from the mean training image; the official code reads its "
-        "published choices from a file unless told to judge.",
+        "The hypothesis, unless the setting or the variant fixes it, is judged from the mean "
+        "training image; the official code reads its published choices from a file unless told to "
+        "judge.",
         "The judgement may change from draw to draw: of 100 random draws of 100 of screw's "
         "training images 72 were taken for a hypersphere, as in the official file, and 28 for a "
         "manifold; each cell's log says which, and the setting hypothesis fixes it.",
         "The centre is the mean over all training images; the official code averages batch means, "
         "in which images of a smaller last batch count more.",
-        "Wood and toothbrush are squashed to 288 pixels like every category; the official code "
+        "Wood and toothbrush are squashed to a square like every category; the official code "
         "crops them.",
-        "With another backbone than WideResNet-50-2 features are standardised, to the deviation "
-        "at which the noise is as long as training patches lie from the nearest patch of another "
-        "training image; a rule of our own, which no test image had a part in.",
+        "With other weights than torchvision's first of WideResNet-50-2 (timm: tv_in1k), a file "
+        "given with --weights included unless it is a copy of the published one, features are "
+        "standardised, to the deviation at which the noise is as long as training patches lie from "
+        "the nearest patch of another training image; a rule of our own, which no test image had a "
+        "part in.",
     )
     Settings = GlassSettings
     settings: GlassSettings

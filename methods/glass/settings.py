@@ -21,7 +21,8 @@ class GlassSettings(PatchSettings):
     global_branch, local_branch
         Whether anomalies are made in feature space and in image space.
     ascent_steps, ascent_rate, project_every
-        Steps of gradient ascent, their length, and steps between projections (code: 20, 0.001, 5).
+        Steps of gradient ascent, their length, and steps between projections (code: 20, 0.001, 5);
+        0 steps leave the projection out too.
     hypothesis
         ``"manifold"``: anomalies lie around their clean feature; ``"hypersphere"``: around the
         centre of all clean ones; ``"judged"``: decided from the mean training image by the rule

@@ -48,7 +48,7 @@ class PatchDiscriminator(Method):
         features = self._embedding().of_images(
             train, context, lambda f: context.progress(f * self.embedding_time, "patches")
         )
-        self._moments = learn_moments(features, chosen.deviation, context)
+        self._moments = learn_moments(features, chosen.deviation, chosen.noise, context)
         self._moments.apply(features)
         with seeded(context.seed("init"), context.device):
             net = PatchNet(chosen.dim, chosen.hidden, bias=chosen.adaptor_bias)

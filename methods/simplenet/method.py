@@ -62,11 +62,13 @@ class SimpleNet(PatchDiscriminator):
     departures = (
         "The last epoch's weights count; the official code keeps, of 40 evaluations, the one with "
         "the best test image AUROC.",
-        "The whole image is squashed to 288 pixels; the official code resizes its shorter side to "
+        "The whole image is squashed to a square; the official code resizes its shorter side to "
         "329 and crops the central 288, which cuts off defects near the border.",
-        "With another backbone than WideResNet-50-2 features are standardised, to the deviation "
-        "at which the noise is as long as training patches lie from the nearest patch of another "
-        "training image; a rule of our own, which no test image had a part in.",
+        "With other weights than torchvision's first of WideResNet-50-2 (timm: tv_in1k), a file "
+        "given with --weights included unless it is a copy of the published one, features are "
+        "standardised, to the deviation at which the noise is as long as training patches lie from "
+        "the nearest patch of another training image; a rule of our own, which no test image had a "
+        "part in.",
     )
     Settings = SimpleNetSettings
     settings: SimpleNetSettings

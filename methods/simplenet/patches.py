@@ -11,8 +11,9 @@ from ..base import Context, ImageSet
 from ..patchcore.patches import patch_features
 
 CHUNK = 16  # images embedded at once; bounds memory, changes no value
-PAPER_NETWORK = "wide_resnet50_2"
-PAPER_NOISE = 0.015  # σ of SimpleNet and GLASS, on that network's features
+# The weights of SimpleNet and GLASS, one file under two names; their noise has the size that suits
+# these features. Other weights of WideResNet-50-2 give features of another size.
+PAPER_WEIGHTS = ("timm/wide_resnet50_2.tv_in1k", "torchvision/wide_resnet50_2.IMAGENET1K_V1")
 QUERIES = 256  # patches whose nearest neighbour is looked up
 
 
@@ -74,7 +75,9 @@ class Moments:
         return features.sub_(self.mean).div_(self.divisor)
 
 
-def learn_moments(features: torch.Tensor, deviation: float | None, context: Context) -> Moments:
+def learn_moments(
+    features: torch.Tensor, deviation: float | None, noise: float, context: Context
+) -> Moments:
     """Return what brings each feature to mean 0 and a given deviation.
 
     Parameters
@@ -83,22 +86,27 @@ def learn_moments(features: torch.Tensor, deviation: float | None, context: Cont
         Training features, ``float32 [N, H, W, D]``.
     deviation
         The deviation over all positions of all images. None leaves the features of
-        `PAPER_NETWORK` as they are, and brings those of other networks to `noise_deviation`.
+        `PAPER_WEIGHTS` as they are, and brings those of all others to `noise_deviation`.
+    noise
+        Standard deviation of the noise that training adds to each adapted feature.
     context
-        Names the network, and seeds the draw of patches.
+        Names the network and its weights, and seeds the draw of patches.
     """
     flat = features.flatten(0, -2)
-    if deviation is None and context.features.spec.architecture == PAPER_NETWORK:
+    # By identity, as in the cell's key: a local copy of the published file is that backbone.
+    if deviation is None and context.features.spec.identity() in PAPER_WEIGHTS:
         return Moments(torch.zeros_like(flat[0]), torch.ones_like(flat[0]))
     # A feature that never varies stays at zero instead of blowing up.
     mean, spread = flat.mean(dim=0), flat.std(dim=0).clamp(min=1e-6)
     if deviation is None:
         generator = torch.Generator().manual_seed(context.seed("deviation"))
-        deviation = noise_deviation(features.flatten(1, 2), Moments(mean, spread), generator)
+        deviation = noise_deviation(features.flatten(1, 2), Moments(mean, spread), noise, generator)
     return Moments(mean, spread / deviation)
 
 
-def noise_deviation(features: torch.Tensor, moments: Moments, generator: torch.Generator) -> float:
+def noise_deviation(
+    features: torch.Tensor, moments: Moments, noise: float, generator: torch.Generator
+) -> float:
     """Return the deviation at which noise leads as far as the nearest patch of another image.
 
     The noise of SimpleNet and GLASS has one size, so features need one too. Noise of deviation σ
@@ -112,6 +120,8 @@ def noise_deviation(features: torch.Tensor, moments: Moments, generator: torch.G
         Training features, ``float32 [N, P, D]``: images × positions × length.
     moments
         What brings each feature to mean 0 and deviation 1.
+    noise
+        The noise's deviation σ.
     generator
         A CPU generator, for the `QUERIES` patches that are looked at.
     """
@@ -130,4 +140,4 @@ def noise_deviation(features: torch.Tensor, moments: Moments, generator: torch.G
         nearest = torch.minimum(nearest, squares.amin(dim=1))
     distances = (nearest + queries.square().sum(dim=1)).clamp(min=0).sqrt()
     typical = float(distances.mean().clamp(min=1e-6)) / dim**0.5  # per feature, in its deviations
-    return PAPER_NOISE / typical
+    return noise / typical

@@ -24,13 +24,15 @@ class PatchSettings:
         Width of the discriminator (1024).
     deviation
         Bring each feature to mean 0 and this deviation over the training patches. None leaves
-        those of WideResNet-50-2 as they are, like the official code, and gives those of every
-        other network the deviation at which the noise is as long as training patches lie, on
-        average, from the nearest patch of another training image.
+        those of WideResNet-50-2 with torchvision's first weights (timm: tv_in1k) as they are, like
+        the official code, and gives those of every other network, and of other weights, the
+        deviation at which the noise is as long as training patches lie, on average, from the
+        nearest patch of another training image.
     adaptor_bias
         Whether the adaptor has a bias (code of both methods: yes; SimpleNet's paper: no).
     noise
-        Standard deviation of the noise on each adapted feature (0.015).
+        Standard deviation of the noise on each adapted feature (0.015). Where ``deviation`` is
+        None and features are standardised, they grow with it; set both to change their ratio.
     epochs, batch_images
         Passes over the training images, and images per step (code of both methods: 8).
     patches_per_step
