@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import MISSING, dataclass, fields
+from functools import lru_cache
 from itertools import chain, zip_longest
 from typing import Any
 
@@ -156,7 +157,11 @@ def _amount(category: Category, level: float, protocol: NoiseProtocol) -> Amount
 
 def _shuffled(refs: Iterable[ImageRef], *axes: str | int) -> list[ImageRef]:
     """Order images by a hash of the axes and their id: the same order for any subset of them."""
-    return sorted(refs, key=lambda ref: (derive_seed(*axes, ref.id), ref.id))
+    return sorted(refs, key=lambda ref: (_seed(*axes, ref.id), ref.id))
+
+
+# The levels and protocols of a study draw from the same orders.
+_seed = lru_cache(maxsize=2**16, typed=True)(derive_seed)
 
 
 def _stratified(refs: Sequence[ImageRef], *axes: str | int) -> list[ImageRef]:

@@ -11,6 +11,8 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from math import isfinite
 from typing import Any
 
 SCHEMA = 1
@@ -74,6 +76,22 @@ class Cell:
         return f"{where}/noise{self.noise:g}/seed{self.seed}"
 
 
+_FIELDS = tuple((f'"{name}":', name) for name in sorted(Cell.__slots__))
+
+
+@lru_cache(maxsize=4096)
+def _quoted(text: str) -> str:
+    return canonical_json(text)
+
+
+def _part(value: Any) -> str:
+    if type(value) is str:
+        return _quoted(value)  # texts repeat from cell to cell
+    if type(value) is int or (type(value) is float and isfinite(value)):
+        return repr(value)  # as JSON has it
+    return canonical_json(value)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
     """A cell together with the content hashes of what its result depends on.
@@ -95,8 +113,13 @@ class Identity:
 
     def __post_init__(self) -> None:
         # Once: a plan asks for the keys of its cells again and again.
-        key = hashlib.sha256(canonical_json(self.document()).encode()).hexdigest()
-        object.__setattr__(self, "key", key)
+        object.__setattr__(self, "key", hashlib.sha256(self._text().encode()).hexdigest())
+
+    def _text(self) -> str:
+        """Return the canonical JSON of the document, put together from parts that cells share."""
+        cell = ",".join([f"{name}{_part(getattr(self.cell, field))}" for name, field in _FIELDS])
+        hashes = ",".join([f"{_quoted(n)}:{_part(h)}" for n, h in sorted(self.hashes.items())])
+        return f'{{"cell":{{{cell}}},"hashes":{{{hashes}}},"schema":{SCHEMA}}}'
 
     def document(self) -> dict[str, Any]:
         """Return the JSON document that the key is the hash of."""

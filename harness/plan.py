@@ -11,7 +11,7 @@ from ..datasets.types import Category, Dataset
 from .evaluations import evaluations_of, left_out
 from .feasible import Outlook, feasible, noise_protocols
 from .grid import Grid, MethodPlan, check_names, plan_methods
-from .planned import PlannedCell, plan_cell, planned_row, samples_of
+from .planned import MethodPart, PlannedCell, plan_cells, planned_row, samples_of
 from .scorecells import add_scores, without_mapless
 from .selection import chosen_categories, missing_categories, open_datasets
 from .store import Record, Status, Store
@@ -147,6 +147,11 @@ def make_plan(
     cells: list[PlannedCell] = []
     left_out(methods, grid.evaluations)  # what can be refused without a look at images is
     warnings = missing_categories(grid, datasets)
+    parts = [
+        MethodPart.of(method, evaluation)
+        for method in methods
+        for evaluation in evaluations_of(method, grid.evaluations)
+    ]
     for dataset in datasets:
         names = chosen_categories(grid, dataset)
         manifest = _scan(dataset, names, cache, workers, progress)
@@ -156,13 +161,8 @@ def make_plan(
             known: dict[Any, Sample] = {}
             for drawn, seed in _draws(grid, category, protocols, manifest, warnings):
                 images = samples_of(drawn, manifest, known)
-                cells += [
-                    plan_cell(
-                        grid.target, m, category, drawn, seed, images, dataset.synthetic, evaluation
-                    )
-                    for m in methods
-                    for evaluation in evaluations_of(m, grid.evaluations)
-                ]
+                own = {"paper_target": grid.target, "synthetic": dataset.synthetic}
+                cells += plan_cells(parts, category, drawn, seed, images, own)
     tuned, tunings = add_tunings(cells)
     complete, lacking = add_scores(tuned, protocols, need_files=need_weights)
     complete, mapless = without_mapless(complete)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..datasets.types import Category, ImageRef
 from .cell import Cell, Identity
-from .evaluations import EVALUATION
 from .frames import origin
 from .grid import MethodPlan
 from .store import Record, Status, Store
@@ -105,74 +105,112 @@ def samples_of(
 
     train = tuple(sorted((sample(r, masked=False) for r in drawn.train), key=_by_content))
     test = tuple(sorted((sample(r, masked=True) for r in drawn.test), key=_by_content))
-    listed = ([sample.document() for sample in samples] for samples in (train, test))
+    listed = ([_content(sample) for sample in samples] for samples in (train, test))
     return train, test, image_list_sha256(*listed)
+
+
+def _content(sample: Sample) -> dict[str, Any]:
+    # Of `Sample.document` what its hash is made from, for a quarter of the time.
+    content, mask = sample.sha256, sample.mask_sha256
+    return {"sha256": content, "anomalous": sample.anomalous, "mask_sha256": mask}
 
 
 def _by_content(sample: Sample) -> tuple[str, str]:
     return (sample.sha256, sample.id)
 
 
-def plan_cell(
-    target: str,
-    method: MethodPlan,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodPart:
+    """What all cells of one method under one evaluation have in common.
+
+    Attributes
+    ----------
+    method
+        The method.
+    evaluation
+        Name of the evaluation protocol.
+    row
+        What the cells' rows say of both.
+    """
+
+    method: MethodPlan
+    evaluation: str
+    row: dict[str, Any]
+
+    @classmethod
+    def of(cls, method: MethodPlan, evaluation: str) -> MethodPart:
+        """Return the part of a method under an evaluation."""
+        row = {
+            "method": method.name,
+            "backbone": method.backbone,
+            "weights": method.weights_sha256,
+            "image_size": method.image_size,
+            "smoothing_sigma": method.smoothing_sigma,
+            "settings": method.settings_json,
+            "evaluation": evaluation,
+        }
+        return cls(method=method, evaluation=evaluation, row=row)
+
+
+def plan_cells(
+    parts: Iterable[MethodPart],
     category: Category,
     drawn: NoisyDraw,
     seed: int,
     images: tuple[tuple[Sample, ...], tuple[Sample, ...], str],
-    synthetic: bool,
-    evaluation: str = EVALUATION,
-) -> PlannedCell:
-    """Return the cell of one method on drawn images, with its key and what its row says of it.
+    row: Mapping[str, Any],
+) -> list[PlannedCell]:
+    """Return the cells of methods on drawn images, with their keys and what their rows say of them.
 
     Parameters
     ----------
+    parts
+        A cell for each.
     images
         As `samples_of` returns them.
-    synthetic
-        Whether the dataset is drawn instead of photographed.
-    evaluation
-        Name of the evaluation protocol.
+    row
+        What all rows say besides, e.g. ``synthetic``.
     """
     train, test, images_sha256 = images
-    cell = Cell(
-        dataset=category.dataset,
-        category=category.name,
-        noise=float(drawn.level),
-        protocol=drawn.protocol_id,
-        seed=seed,
-        method=method.base,
-        settings=method.settings_json,
-        backbone=method.backbone,
-        image_size=method.image_size,
-        evaluation=evaluation,
-    )
-    hashes = {
-        "images": images_sha256,
-        "method": method.source_sha256,
-        "weights": method.weights_sha256,
-    }
     anomalous = sum(sample.anomalous for sample in test)
-    row = {
-        "paper_target": target,
-        "dataset": cell.dataset,
-        "category": cell.category,
-        "noise": cell.noise,
+    noise, protocol = float(drawn.level), drawn.protocol_id
+    place = {
+        **row,
+        "dataset": category.dataset,
+        "category": category.name,
+        "noise": noise,
         "noise_effective": 100.0 * drawn.effective,
-        "protocol": cell.protocol,
+        "protocol": protocol,
         "seed": seed,
-        "method": method.name,
-        "backbone": method.backbone,
-        "weights": method.weights_sha256,
-        "image_size": method.image_size,
-        "smoothing_sigma": method.smoothing_sigma,
-        "settings": method.settings_json,
-        "evaluation": cell.evaluation,
-        "synthetic": synthetic,
         "n_train": len(train),
         "n_train_noisy": sum(sample.injected for sample in train),
         "n_test_good": len(test) - anomalous,
         "n_test_anomalous": anomalous,
     }
-    identity = Identity(cell=cell, hashes=hashes)
-    return PlannedCell(identity=identity, method=method, train=train, test=test, row=row)
+    cells = []
+    for part in parts:
+        method = part.method
+        cell = Cell(
+            dataset=category.dataset,
+            category=category.name,
+            noise=noise,
+            protocol=protocol,
+            seed=seed,
+            method=method.base,
+            settings=method.settings_json,
+            backbone=method.backbone,
+            image_size=method.image_size,
+            evaluation=part.evaluation,
+        )
+        hashes = {
+            "images": images_sha256,
+            "method": method.source_sha256,
+            "weights": method.weights_sha256,
+        }
+        identity = Identity(cell=cell, hashes=hashes)
+        cells.append(
+            PlannedCell(
+                identity=identity, method=method, train=train, test=test, row=place | part.row
+            )
+        )
+    return cells

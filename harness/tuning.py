@@ -109,8 +109,9 @@ def add_tunings(
         each once.
     """
     groups: dict[tuple[Any, ...], list[PlannedCell]] = {}
+    wanting = _wanting(cells)
     for planned in cells:
-        if planned.method.cls(planned.method.settings).wants_tuning():
+        if id(planned.method) in wanting:
             groups.setdefault(_group(planned), []).append(planned)
     keys: dict[tuple[Any, ...], str] = {}
     found: dict[str, PlannedTuning] = {}
@@ -118,7 +119,14 @@ def add_tunings(
         tuning = _planned([p for p in members if p.identity.cell.seed == 0])
         found.setdefault(tuning.key, tuning)
         keys[group] = tuning.key
-    return tuple(_with_key(p, keys.get(_group(p))) for p in cells), tuple(found.values())
+    complete = (_with_key(p, keys[_group(p)]) if id(p.method) in wanting else p for p in cells)
+    return tuple(complete), tuple(found.values())
+
+
+def _wanting(cells: Iterable[PlannedCell]) -> set[int]:
+    """Return which methods want tuning; each is asked once, not for every cell."""
+    methods = {id(planned.method): planned.method for planned in cells}
+    return {place for place, m in methods.items() if m.cls(m.settings).wants_tuning()}
 
 
 def _group(planned: PlannedCell) -> tuple[Any, ...]:
@@ -129,9 +137,7 @@ def _group(planned: PlannedCell) -> tuple[Any, ...]:
     return (*of_method, *by_hash, cell.dataset, cell.noise, cell.protocol)
 
 
-def _with_key(planned: PlannedCell, key: str | None) -> PlannedCell:
-    if key is None:
-        return planned
+def _with_key(planned: PlannedCell, key: str) -> PlannedCell:
     hashes = {**planned.identity.hashes, "tuning": key}
     return replace(planned, identity=replace(planned.identity, hashes=hashes))
 

@@ -6,6 +6,7 @@ import ast
 import hashlib
 import importlib.util
 import sys
+from functools import lru_cache
 from pathlib import Path
 
 from ..datasets.errors import UsageError
@@ -88,8 +89,14 @@ def _source_file(module: str) -> Path | None:
 def _imports(module: str, path: Path) -> list[str]:
     """Return every name that ``module`` imports, and every name imported from it."""
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    return list(_imports_of(path.read_bytes(), package))
+
+
+@lru_cache(maxsize=256)
+def _imports_of(source: bytes, package: str) -> tuple[str, ...]:
+    # By content, so that an edit counts: a grid's methods have most of their modules in common.
     names: list[str] = []
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -97,4 +104,4 @@ def _imports(module: str, path: Path) -> list[str]:
             if node.level:
                 base = importlib.util.resolve_name("." * node.level + base, package)
             names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
-    return names
+    return tuple(names)

@@ -6,6 +6,7 @@ import random
 import shutil
 import time
 
+import numpy as np
 import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
@@ -13,6 +14,7 @@ from pandas.testing import assert_frame_equal
 from adrepro.datasets.errors import StoreError
 from adrepro.harness import index as indexes
 from adrepro.harness.cell import Cell, Identity
+from adrepro.harness.files import write_atomic
 from adrepro.harness.frames import COLUMNS, frame_csv, settle, store_frame, to_frame
 from adrepro.harness.index import NAME, open_index
 from adrepro.harness.store import Failure, Status, Store
@@ -30,6 +32,14 @@ def identity_of(seed: int, method: str = "toy") -> Identity:
 
 def publish(store: Store, identity: Identity, **row) -> None:
     store.write_result(identity, identity.cell.as_dict() | ROW | row, {}, {"env": {}}, "log")
+
+
+def publish_scored(store: Store) -> None:
+    """Publish a seventh cell, with a file of scores; none of its files is young."""
+    scores = {"scores": {"test_scores": np.arange(4.0)}}
+    identity = identity_of(6)
+    store.write_result(identity, identity.cell.as_dict() | ROW, scores, {"env": {}}, "log")
+    time.sleep(0.02)
 
 
 @pytest.fixture
@@ -74,7 +84,7 @@ def test_new_changed_and_deleted_cells_are_noticed(store):
     check(store, read=1)
     (folders[1] / "env.json").unlink()
     check(store, read=1)
-    os.truncate(folders[2] / "log.txt", 1)
+    os.truncate(folders[2] / "result.json", 1)
     check(store, read=1)
     shutil.rmtree(folders[3])
     check(store, read=0)
@@ -87,12 +97,63 @@ def test_new_changed_and_deleted_cells_are_noticed(store):
 def test_edit_that_hides_its_time_is_noticed(store):
     """A file changed in place with its old size and time of change set back is read again."""
     check(store, read=6)
-    path = store.folder(identity_of(0).key) / "log.txt"
+    path = store.folder(identity_of(0).key) / "result.json"
     before = path.stat()
-    path.write_text("gol")
+    path.write_bytes(path.read_bytes().replace(b"0.0", b"0.1"))
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     check(store, read=1)
     assert open_index(store).statuses()[identity_of(0).key] is Status.DAMAGED
+
+
+@pytest.mark.parametrize("name", ["result.json", "scores.npz"])
+def test_edit_in_place_of_a_watched_file_is_noticed(store, name):
+    """A result or a file of scores that is overwritten in place, size unchanged, is read again."""
+    publish_scored(store)
+    check(store, read=7)
+    path = store.folder(identity_of(6).key) / name
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+    check(store, read=1)
+    assert open_index(store).statuses()[identity_of(6).key] is Status.DAMAGED
+
+
+@pytest.mark.parametrize("name", ["env.json", "log.txt", "scores.npz", "result.json"])
+def test_any_file_that_is_replaced_added_or_removed_is_noticed(store, name):
+    """Whatever the store itself can do to a file of a cell, watched or not, is seen at once."""
+    publish_scored(store)
+    check(store, read=7)
+    folder = store.folder(identity_of(6).key)
+    whole = (folder / name).read_bytes()
+    write_atomic(folder / name, whole[:-1] + b"?")
+    check(store, read=1)
+    (folder / name).unlink()
+    check(store, read=1)
+    write_atomic(folder / name, whole)
+    check(store, read=1)
+    write_atomic(folder / "maps.npz", b"more")
+    check(store, read=1)
+
+
+def test_edit_in_place_of_another_file_is_found_by_a_full_read(store):
+    """A log that is overwritten in place is not looked at: --full finds it, and it stays found."""
+    check(store, read=6)
+    key = identity_of(0).key
+    (store.folder(key) / "log.txt").write_text("gol")
+    assert open_index(store).statuses()[key] is Status.DONE
+    assert open_index(store, full=True).statuses()[key] is Status.DAMAGED
+    assert open_index(store).statuses()[key] is Status.DAMAGED
+    check(store, read=0)
+
+
+def test_some_columns_are_those_of_all(store):
+    """Asked for some columns, the index has them alone, and they say what they say among all."""
+    whole = open_index(store).table
+    for _ in range(2):  # after reading the cells, and after reading the index
+        some = open_index(store, columns=("status", "key", "label"))
+        assert some.table.equals(whole.select(["status", "key", "label"]))
+        assert some.statuses() == open_index(store).statuses()
+        (store.root / NAME).unlink(missing_ok=True)
 
 
 def test_young_cells_are_not_remembered(store, monkeypatch):
@@ -104,7 +165,7 @@ def test_young_cells_are_not_remembered(store, monkeypatch):
 
 def test_flipped_bit_without_a_trace_is_found_by_a_full_read(store, monkeypatch):
     """Where times and sizes tell nothing, --full still finds what the index cannot see."""
-    monkeypatch.setattr(indexes, "_stamp", lambda folder, names, at=None: 0)
+    monkeypatch.setattr(indexes, "_stamp", lambda *_args, **_options: 0)
     check(store, read=6)
     path = store.folder(identity_of(0).key) / "log.txt"
     path.write_bytes(b"loG")
@@ -198,7 +259,7 @@ def test_csv_reads_back(store):
 def test_commands_use_the_index_and_the_run_does_not(world, monkeypatch):
     """status, export and plan see what the index says; a run reads the cells themselves."""
     one = ("-c", "bottle", "--seeds", "1")
-    monkeypatch.setattr(indexes, "_stamp", lambda folder, names, at=None: 0)
+    monkeypatch.setattr(indexes, "_stamp", lambda *_args, **_options: 0)
     assert world.run(*one) == 0
     plan = ("plan", "-m", "toys:PixelMean", "-d", "mvtec_ad", *world.places, *one)
     assert world.reproduce(*plan) == 0

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +29,7 @@ FULL_OPTION = click.option(
 )  # fmt: skip
 
 
-def index_of(folder: Path, *, full: bool = False) -> Index:
+def index_of(folder: Path, *, full: bool = False, columns: Sequence[str] | None = None) -> Index:
     """Open the index of a store, with a line of progress while cells are read."""
     from ..index import open_index
 
@@ -39,7 +38,7 @@ def index_of(folder: Path, *, full: bool = False) -> Index:
         def show(done: int, total: int) -> None:
             shown.update(f"reading cells … {done} of {total}")
 
-        return open_index(Store(folder), full=full, progress=show)
+        return open_index(Store(folder), full=full, columns=columns, progress=show)
 
 
 def cell_of(record: Record) -> Cell | None:
@@ -164,7 +163,7 @@ def export(store: Path, form: str, output: Path | None, full: bool) -> int:
         require_writable(output.parent, "--output")
     frame = index_of(store, full=full).frame()
     if form == "csv" and output is None:
-        sys.stdout.write(frame_csv(frame).decode())
+        click.echo(frame_csv(frame), nl=False)
         return 0
     target = output or Path("cells.parquet")
     buffer = io.BytesIO()

@@ -150,6 +150,7 @@ def show_plan(grid: Grid, options: Options, *, as_json: bool = False) -> None:
     """
     from ..devices import resolve_devices
     from ..feasible import outlooks
+    from ..forecast import LEARNED_FROM
     from ..progress import plural
     from ..store import MARK, Store
     from .inspect import index_of
@@ -177,11 +178,12 @@ def show_plan(grid: Grid, options: Options, *, as_json: bool = False) -> None:
         if method.missing:
             line = f"note: {method.name} cannot run yet: {method.missing}"
             console.print(line, markup=False, highlight=False, soft_wrap=True)
-    count, left, tunings = len(made.distinct), len(made.distinct), len(made.tunings)
+    count, tunings = len(made.distinct), len(made.tunings)
+    left = count
     outlook = ""
     if (options.store / MARK).is_file():
         store = Store(options.store)
-        index = index_of(options.store)
+        index = index_of(options.store, columns=("key", *LEARNED_FROM))
         pending = made.pending(store, known=index.statuses())
         outlook = forecast_line(pending, index.frame(), options.jobs) if pending else ""
         left, tunings = len(pending), len(made.pending_tunings(store, pending, options.device))

@@ -149,13 +149,11 @@ def forecast_line(left: Sequence[PlannedCell], frame: pd.DataFrame, jobs: int | 
     from ..forecast import Forecast
     from ..progress import duration, plural
 
-    probe = Forecast((cell.identity.cell for cell in left), 1)
-    device = probe.learn(frame)
+    outlook = Forecast((cell.identity.cell for cell in left), 1)
+    device = outlook.learn(frame)
     if not device:
         return ""
-    jobs = jobs or default_jobs((device,))
-    outlook = Forecast((cell.identity.cell for cell in left), jobs)
-    outlook.learn(frame)
+    outlook.jobs = jobs = jobs or default_jobs((device,))
     seconds = outlook.seconds()
     if not left or seconds is None:
         return ""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from operator import itemgetter
 from typing import Any
 
 import click
@@ -17,6 +18,8 @@ from ..store import Status, Store
 from .inspect import FULL_OPTION, index_of
 from .options import Options, grid_options
 
+Line = Mapping[str, Any]
+
 # What a cell is, but for the hashes of what it depends on: a cell that failed under an old hash
 # and finished under a new one is finished.
 _CELL = (
@@ -24,9 +27,8 @@ _CELL = (
     *("image_size", "evaluation"),
 )
 _SHOWN = ("method", "dataset", "status", "label", "key", "error")
+_cell: Callable[[Line], tuple[Any, ...]] = itemgetter(*_CELL)
 _TROUBLED = frozenset({Status.FAILED.value, Status.DAMAGED.value})
-
-Line = Mapping[str, Any]
 
 
 @click.command(name="status")
@@ -84,9 +86,12 @@ def status(
 
 def _stored(options: Options, full: bool) -> list[Line]:
     columns = tuple(dict.fromkeys((*_SHOWN, *_CELL)))
-    found = index_of(options.store, full=full).rows(*columns)
-    known = (dict(zip(columns, values, strict=True)) for values in found)
-    return [line | {n: line[n] or "?" for n in ("method", "dataset")} for line in known]
+    found = index_of(options.store, full=full, columns=columns).rows(*columns)
+    lines: list[dict[str, Any]] = [dict(zip(columns, values, strict=True)) for values in found]
+    for line in lines:
+        line["method"] = line["method"] or "?"
+        line["dataset"] = line["dataset"] or "?"
+    return list(lines)
 
 
 def current(lines: Iterable[Line]) -> tuple[list[Line], int]:
@@ -103,6 +108,8 @@ def current(lines: Iterable[Line]) -> tuple[list[Line], int]:
         The lines that count, and how many failures do not.
     """
     lines = list(lines)
+    if all(line["status"] != Status.FAILED.value for line in lines):
+        return lines, 0
     done = {_cell(line) for line in lines if line["status"] == Status.DONE.value}
     kept, superseded, failed = [], 0, set()
     for line in lines:
@@ -114,10 +121,6 @@ def current(lines: Iterable[Line]) -> tuple[list[Line], int]:
             failed.add(cell)
         kept.append(line)
     return kept, superseded
-
-
-def _cell(line: Line) -> tuple[Any, ...]:
-    return tuple(line[name] for name in _CELL)
 
 
 def _planned(target: str | None, options: Options) -> Iterator[Line]:
