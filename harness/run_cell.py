@@ -19,7 +19,7 @@ from .minmax import stretched_scores
 from .scorecells import measure_file
 from .scoring import SharedScores, score_task
 from .store import Failure, Store
-from .task import PhaseError, Task, as_failure, image_set, phase, training_key
+from .task import OUT_OF_MEMORY, PhaseError, Task, as_failure, image_set, phase, training_key
 from .tuned import Tuned
 
 if TYPE_CHECKING:
@@ -54,7 +54,8 @@ def run_cell(
     Returns
     -------
     Failure or None
-        None when the result was published.
+        None when the result was published. A failure is published too, but not that memory ran
+        out where the cell is tried again.
     """
     store = Store(task.store)
     log = CappedLog(LOG_LIMIT)
@@ -66,7 +67,8 @@ def run_cell(
             store.write_result(task.identity, row, arrays, documents, log.text())
     except PhaseError as err:
         failure = as_failure(err, task.device, task.batch_scale)
-        store.write_failure(task.identity, failure)
+        if failure.kind != OUT_OF_MEMORY or not task.tried_again:
+            store.write_failure(task.identity, failure)
         return failure
     return None
 

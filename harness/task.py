@@ -64,6 +64,9 @@ class Task:
         Where its scores lie, if they come from a file.
     batch_scale
         See `Context.batch_scale`; below 1 after it ran out of memory.
+    tried_again
+        Whether its engine will try it again if it runs out of memory: that is no failure yet, and
+        whoever else looks at the store must not take it for one.
     """
 
     identity: Identity
@@ -80,6 +83,7 @@ class Task:
     warnings: tuple[str, ...] = ()
     scores: ScoreFile | None = None
     batch_scale: float = 1.0
+    tried_again: bool = False
 
     # Where a cell was when its worker died without a word.
     crash_phase: ClassVar[str] = "run"

@@ -14,6 +14,7 @@ from adrepro.datasets.errors import StoreError
 from adrepro.harness.engines import local, workers
 from adrepro.harness.engines.base import EngineOptions, TooManyFailures
 from adrepro.harness.engines.limits import FailureLimit
+from adrepro.harness.engines.retry import next_try, out_of_memory
 from adrepro.harness.frames import store_frame
 from adrepro.harness.machine import out_of_memory_kills
 from adrepro.harness.store import Status, Store
@@ -88,10 +89,20 @@ def test_time_is_per_cell_and_not_per_process(world, store, monkeypatch):
 
 
 def test_out_of_memory_is_tried_again_with_half_the_batch(world, store, tmp_path):
-    """One retry, in a fresh process, at half the batch; the row says so; no other cell is."""
-    heard = []
+    """One retry, in a fresh process, at half the batch; the row says so; no other cell is.
+
+    While a retry is left no failure lies in the store: another run would take it as the end.
+    """
+    heard, published = [], []
+
+    def listen(event):
+        heard.append(event)
+        if event.kind == "note":
+            published.extend(store.root.glob("cells/??/*/failure.json"))
+
     plan = plan_of(world, fault="memory", book=tmp_path / "book")
-    run_plan(plan, store, heard.append, jobs=2)
+    run_plan(plan, store, listen, jobs=2)
+    assert not published
     frame = frame_of(store)
     assert set(frame["status"]) == {"done"}
     assert dict(frame.groupby("seed")["batch_scale"].unique().str[0]) == {0: 1, 1: 0.5, 2: 1}
@@ -144,6 +155,21 @@ def test_kill_for_memory_is_told_from_a_crash(world, store, monkeypatch, tmp_pat
     events.write_text("low 0\nhigh 3\nmax 7\noom 2\noom_kill 5\n")
     assert out_of_memory_kills(events) == 5
     assert out_of_memory_kills(tmp_path / "none") == 0
+
+
+def test_kill_for_memory_is_written_down_after_the_last_try(world, store):
+    """A process that the kernel ended leaves no failure in the store while a retry is left."""
+    (cell,) = plan_of(world, noise=(0.0,), seeds=1, categories=("bottle",)).cells
+    task = cell.task(store.root, "cpu", keep_maps=False, exclusive=False)
+    options = EngineOptions(cache=store.features)
+    told = out_of_memory(task, store, "killed", options)
+    assert (told.kind, told.text) == ("failed", "oom in run: killed")
+    assert store.read(cell.key).status is Status.PENDING
+    again = next_try(task, told.text, options)
+    assert again is not None
+    assert out_of_memory(again, store, "killed", options).text == told.text
+    assert store.read(cell.key).reason == told.text
+    assert next_try(again, told.text, options) is None
 
 
 @pytest.mark.parametrize("fault", ["kill@fit", "kill@score", "write", "published"])

@@ -30,7 +30,7 @@ from ..tuning import TuningTask
 from .base import EngineOptions, Event, Job
 from .elsewhere import Trace, claim_key, news, trace
 from .limits import FailureLimit
-from .retry import next_try, record, record_out_of_memory
+from .retry import may_try_again, next_try, out_of_memory, record
 from .stopping import terminate_as_exception
 from .workers import Batch, Worker, start_worker
 
@@ -103,9 +103,16 @@ class _Run:
         if mine:
             device = self._free.pop()
             alone = self._options.exclusive(device)
-            given = [replace(task, device=device, exclusive=alone) for task in mine]
+            given = [self._given(task, device, exclusive=alone) for task in mine]
             worker = start_worker(self._context, replace(batch, tasks=given), device, self._options)
             self._running.append(worker)
+
+    def _given(self, task: Job, device: str, *, exclusive: bool) -> Job:
+        """Return a task as a worker is to run it."""
+        if isinstance(task, TuningTask):
+            return replace(task, device=device, exclusive=exclusive)
+        again = may_try_again(task, self._options)
+        return replace(task, device=device, exclusive=exclusive, tried_again=again)
 
     def _look_aside(self) -> None:
         """See what became of tasks that others were at; what they have dropped is to run."""
@@ -217,7 +224,7 @@ class _Run:
         elif worker.overdue >= 0:
             self._tell(record(task, self._store, text, kind="timeout"))
         elif worker.ran_out_of_memory():
-            failed = record_out_of_memory(task, self._store, text)
+            failed = out_of_memory(task, self._store, text, self._options)
             self._try_again(task, failed.text, failed)
         else:
             self._tell(record(task, self._store, text, kind="crash"))

@@ -9,6 +9,11 @@ from ..task import OUT_OF_MEMORY, Task
 from .base import EngineOptions, Event, Job
 
 
+def may_try_again(task: Task, options: EngineOptions) -> bool:
+    """Say whether a cell is to be tried again if it runs out of memory now."""
+    return task.batch_scale > 0.5**options.retries
+
+
 def next_try(task: Job, text: str, options: EngineOptions) -> Task | None:
     """Return a cell that ran out of memory as it is to be tried again, in a fresh process.
 
@@ -27,7 +32,7 @@ def next_try(task: Job, text: str, options: EngineOptions) -> Task | None:
     Task or None
         None where it has been tried often enough, and for tunings, which train only.
     """
-    if not isinstance(task, Task) or task.batch_scale <= 0.5**options.retries:
+    if not isinstance(task, Task) or not may_try_again(task, options):
         return None
     scale = task.batch_scale / 2
     told = f"{text}: tried again with batches of {scale:g} times the size"
@@ -42,17 +47,27 @@ def record(job: Job, store: Store, text: str, *, kind: str) -> Event:
     kind
         ``crash``, ``timeout`` or `OUT_OF_MEMORY`.
     """
-    failure = Failure(
-        kind=kind,
-        message=text,
-        phase=job.crash_phase,
-        batch_scale=job.batch_scale if isinstance(job, Task) else 1.0,
-    )
+    failure = _failure(job, text, kind)
     for identity in job.identities:
         store.write_failure(identity, failure)
-    return Event(kind="failed", task=job, text=f"{kind} in {failure.phase}: {text}")
+    return _told(job, failure)
 
 
-def record_out_of_memory(job: Job, store: Store, text: str) -> Event:
-    """Write that a process was ended by the system for lack of memory."""
+def out_of_memory(job: Job, store: Store, text: str, options: EngineOptions) -> Event:
+    """Return what to tell, if that was the last try, of a process that was ended for its memory.
+
+    It is written down as a failure only where the task is not tried again.
+    """
+    if isinstance(job, Task) and may_try_again(job, options):
+        return _told(job, _failure(job, text, OUT_OF_MEMORY))
     return record(job, store, text, kind=OUT_OF_MEMORY)
+
+
+def _failure(job: Job, text: str, kind: str) -> Failure:
+    scale = job.batch_scale if isinstance(job, Task) else 1.0
+    return Failure(kind=kind, message=text, phase=job.crash_phase, batch_scale=scale)
+
+
+def _told(job: Job, failure: Failure) -> Event:
+    text = f"{failure.kind} in {failure.phase}: {failure.message}"
+    return Event(kind="failed", task=job, text=text)
