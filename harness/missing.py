@@ -46,11 +46,18 @@ def run_missing(
     """
     device = options.devices[0]
     alone = options.exclusive(device)
-    engine([replace(task, exclusive=alone) for task in tunings], options, listen)
+    failed = 0
+
+    def count(event: Event) -> None:
+        nonlocal failed
+        failed += len(event.task.identities) * (event.kind == "failed")
+        listen(event)
+
+    engine([replace(task, exclusive=alone) for task in tunings], options, count)
     lost = {task.planned.key for task in tunings if read_tuned(store, task.planned.key) is None}
     tasks = [
         cell.task(store.root, device, keep_maps=keep_maps, exclusive=alone)
         for cell in cells
         if cell.identity.hashes.get("tuning") not in lost
     ]
-    engine(tasks, options, listen)
+    engine(tasks, replace(options, failed=failed), listen)

@@ -60,6 +60,8 @@ class EngineOptions:
         Seconds between the signals that end a process: SIGINT, SIGTERM, SIGKILL.
     max_failures
         Stop when so many cells have failed; 1 = at the first; None = go on.
+    failed
+        How many failed before, in the same run: its tunings and cells have one limit.
     retries
         How often a cell that ran out of memory is tried again, with half the batch each time.
     request
@@ -80,6 +82,7 @@ class EngineOptions:
     timeout_s: float | None = None
     grace_s: float = 5.0
     max_failures: int | None = None
+    failed: int = 0
     retries: int = 1
     request: str = ""
     alone: bool = True

@@ -15,7 +15,7 @@ class FailureLimit:
     """
 
     def __init__(self, options: EngineOptions) -> None:
-        self._most, self._failed = options.max_failures, 0
+        self._most, self._failed = options.max_failures, options.failed
 
     def take(self, event: Event) -> None:
         """Count an event.
