@@ -92,7 +92,8 @@ def write_request(
     }
     key = sha256(canonical_json(body).encode())
     for cell in plan.distinct:
-        if store.read(cell.key).status is not Status.DONE:
+        done = store.read(cell.key).status is Status.DONE
+        if not done or (keep_maps and cell.lacks_maps(store)):
             (store.folder(cell.key) / "failure.json").unlink(missing_ok=True)
     folder = _folder(store)
     try:

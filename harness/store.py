@@ -285,6 +285,11 @@ class Store:
         folder = self.folder(key)
         if (folder / "result.json").exists():
             return self._read_result(folder, key)
+        return self.read_failure(key)
+
+    def read_failure(self, key: str) -> Record:
+        """Say how a cell failed last, even beside a result: it may have run again for its maps."""
+        folder = self.folder(key)
         if not (folder / "failure.json").exists():
             return Record(key=key, status=Status.PENDING)
         try:

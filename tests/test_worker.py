@@ -7,12 +7,14 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from engine_world import fork_workers, measured, plan_of, run_plan
 
 from adrepro.datasets.errors import StoreError, UsageError
 from adrepro.harness.engines import remote
 from adrepro.harness.engines.base import EngineOptions, TooManyFailures
+from adrepro.harness.engines.elsewhere import news, trace
 from adrepro.harness.grid import Grid
 from adrepro.harness.plan import make_plan
 from adrepro.harness.requests import (
@@ -188,6 +190,43 @@ def test_watching_waits_for_maps_that_were_asked_for(world, asked):
     options = EngineOptions(cache=store.features)
     with pytest.raises(StoreError, match="gone"):
         remote.watch([task], options, lambda event: None, alive=lambda: "gone")
+
+
+@pytest.mark.parametrize("damaged", [False, True], ids=["mapless", "damaged"])
+def test_failure_beside_a_result_is_heard(world, damaged):
+    """A cell that is done, runs again for its maps (or as it was damaged) and fails: it ended.
+
+    Who waits is told, no worker tries it again for this request, and the next request clears it.
+    """
+    plan = plan_of(world, noise=(0.0,), seeds=2, categories=("bottle",))
+    store = Store(world.store, create=True)
+    tasks = [cell.task(store.root, "cpu", keep_maps=True, exclusive=True) for cell in plan.cells]
+    lost, whole = (task.identity for task in tasks)
+    scores = {"scores": {"x": np.zeros(2)}}
+    store.write_result(lost, {}, scores, {}, "")
+    store.write_result(whole, {}, scores | {"maps": {"maps": np.zeros(2)}}, {}, "")
+    failure = Failure(kind="crash", message="x", phase="run")
+    store.write_failure(lost, failure)
+    if damaged:
+        (store.folder(lost.key) / "log.txt").write_text("other")
+    write_request(store, plan, keep_maps=True)
+    assert store.read_failure(lost.key).status is Status.PENDING, "asked for again: tried again"
+    heard = []
+    options = EngineOptions(cache=store.features)
+    with pytest.raises(StoreError, match="1 cells were not run: gone"):
+        remote.watch(tasks, options, heard.append, alive=lambda: "gone")
+    store.write_failure(lost, failure)
+    heard.clear()
+    remote.watch(tasks, options, heard.append, alive=lambda: "gone")
+    assert [(event.task.identity, event.kind, event.text) for event in heard] == [
+        (lost, "failed", "crash in run: x"), (whole, "done", "by another run on this store"),
+    ]  # fmt: skip
+    assert serve(world) == 0, world.stderr
+    assert "to run" not in world.stderr
+    before = trace(store, tasks[0])
+    assert news(store, tasks[0], before) is None
+    store.write_failure(lost, failure)
+    assert getattr(news(store, tasks[0], before), "kind", "") == "failed"
 
 
 def test_run_and_workers_as_real_commands(world, tmp_path):

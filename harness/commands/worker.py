@@ -163,7 +163,8 @@ def _serve(
     pending = [
         cell
         for cell in made.pending(store, with_maps=request.keep_maps)
-        if store.read(cell.key).status is not Status.FAILED
+        # It may lie beside a result, of a cell that ran again for its maps.
+        if store.read_failure(cell.key).status is not Status.FAILED
     ]
     if not pending:
         return

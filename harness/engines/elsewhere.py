@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..store import Status, Store
+from ..store import Record, Status, Store
+from ..task import Task
 from ..tuned import read_tuned
 from ..tuning import TuningTask
 from .base import Event, Job
@@ -42,12 +43,40 @@ def news(store: Store, job: Job, before: Trace) -> Event | None:
         if len(failed) == len(records):
             return Event(kind="failed", task=job, text=failed[0].reason)
         return None
-    record = store.read(job.identity.key)
+    record = _record(store, job, before)
     if record.status is Status.DONE:
         return Event(kind="done", task=job, fraction=1.0, text=ELSEWHERE)
     if record.status is Status.FAILED:
         return Event(kind="failed", task=job, text=record.reason)
     return None
+
+
+def _record(store: Store, job: Task, before: Trace) -> Record:
+    """Return what the store says of a cell since a trace.
+
+    A result that is damaged or lacks the maps that are wanted is run again, and a failure of that
+    lies beside it.
+    """
+    key = job.identity.key
+    record = store.read(key)
+    again = record.status is Status.DAMAGED
+    again |= record.status is Status.DONE and _lacks_maps(store, job)
+    if not again:
+        return record
+    if _stamp(store.folder(key) / "failure.json") in before[1:2]:
+        return Record(key=key, status=Status.PENDING)
+    return store.read_failure(key)
+
+
+def _lacks_maps(store: Store, job: Task) -> bool:
+    """Say whether a cell has no maps and is to have them."""
+    from ...methods.registry import method_class
+
+    if not job.keep_maps or store.has(job.identity.key, "maps.npz"):
+        return False
+    if job.scores is not None:
+        return job.scores.has_maps
+    return method_class(job.method)(job.settings).localises
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

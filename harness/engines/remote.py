@@ -7,8 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from ...datasets.errors import StoreError
-from ..store import Status, Store
-from ..task import Task
+from ..store import Store
 from .base import EngineOptions, Event, Job
 from .elsewhere import claim_key, news
 from .limits import FailureLimit
@@ -63,12 +62,9 @@ def watch(
     """
     limit = FailureLimit(options)
     left = {claim_key(task): task for task in tasks}
-    mapless = {key for key, task in left.items() if _done_without_maps(task)}
     while left:
         ended = alive()  # asked first: what the last worker published is still seen
         for key, task in list(left.items()):
-            if key in mapless and _done_without_maps(task):
-                continue
             event = news(Store(task.store), task, ())
             if event is not None:
                 del left[key]
@@ -78,11 +74,3 @@ def watch(
             raise StoreError(f"{len(left)} cells were not run: {ended}")
         if left:
             time.sleep(LOOK_EVERY_S)
-
-
-def _done_without_maps(job: Job) -> bool:
-    """Say whether a cell runs again only because its maps are to be kept."""
-    if not isinstance(job, Task) or not job.keep_maps:
-        return False
-    store, key = Store(job.store), job.identity.key
-    return not store.has(key, "maps.npz") and store.read(key).status is Status.DONE
