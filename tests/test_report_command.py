@@ -25,7 +25,8 @@ def ran(tmp_path_factory):
     root = tmp_path_factory.mktemp("report")
     write_mvtec(root / "data/mvtec_ad")
     papers = write_paper(root, bottle="50.0", screw="50.0", average="50.0")
-    common = ["--papers", papers, "--store", root / "store", "--device", "cpu", "--quiet"]
+    common = ["-m", METHOD, "--papers", papers, "--store", root / "store"]
+    common += ["--device", "cpu", "--quiet"]
     first = ["tiny/table1", *common, "--data-root", root / "data", "--out", root / "ran"]
     for more in ((), ("--set", f"{METHOD}.shift=1.0")):
         assert invoke([str(a) for a in (*first, "-j", "1", *more)]) == 0
@@ -179,6 +180,94 @@ def test_versions_of_a_method_stand_apart():
     assert (found[0].frame["status"] == "failed").sum() == 1
     assert set(found[1].frame["source"]) == {"old"}
     assert set(found[1].frame["method"]) == {"patchcore"}
+
+
+@pytest.fixture
+def known_today(monkeypatch):
+    """PatchCore declares ``neighbours`` 1, and its source of today is ``today``."""
+    where = "adrepro.harness.commands.declared"
+    monkeypatch.setattr(f"{where}.source_today", lambda _: "today")
+
+    def distance(_name, settings, _backbone, _size):
+        return sum(v != d for v, d in zip(json.loads(settings).values(), (1, 2), strict=False))
+
+    monkeypatch.setattr(f"{where}.distance", distance)
+
+
+def made(**columns):
+    """Rows of two methods, PatchCore's with these columns."""
+    every = rows(methods=["differnet", "patchcore"], seeds=1)
+    every["settings"] = every["settings"].where(every["method"] != "patchcore", '{"neighbours":1}')
+    for name, value in columns.items():
+        every.loc[every["method"] == "patchcore", name] = value
+    return every
+
+
+@pytest.mark.usefixtures("no_presets", "known_today")
+@pytest.mark.parametrize("old", ["aaa", "zzz"])
+def test_todays_source_heads_the_page(old):
+    """At equal counts today's source stands first, whatever its hash; pages say what they hold."""
+    new, early = made(source="today"), made(source=old)
+    early = early[early["method"] == "patchcore"]
+    first, second = editions(pd.concat([early, new], ignore_index=True))
+    assert set(first.frame.loc[first.frame["method"] == "patchcore", "source"]) == {"today"}
+    assert first.differs == "patchcore: source today"
+    assert second.differs == f"patchcore: source {old}"
+    assert second.target.slug in "".join(first.notes)
+    assert f"All {len(early)} results of patchcore" in "".join(second.notes)
+    assert f"{old}, today today" in "".join(second.notes)
+
+
+@pytest.mark.usefixtures("no_presets", "known_today")
+def test_declared_settings_head_the_page():
+    """Of settings with equal cover those that the method declares are compared with others."""
+    ablation = made(source="today", settings='{"neighbours":0}')
+    ablation = ablation[ablation["method"] == "patchcore"]
+    first, second = editions(pd.concat([ablation, made(source="old")], ignore_index=True))
+    own = first.frame[first.frame["method"] == "patchcore"]
+    assert set(own["settings"]) == {'{"neighbours":1}'}
+    assert "neighbours=0" in second.differs
+    assert set(second.frame["method"]) == {"patchcore"}
+
+
+@pytest.mark.usefixtures("no_presets", "known_today")
+def test_no_make_stands_for_a_method_where_nothing_tells_which():
+    """Two ablations as far from the declared settings are not compared under the method's name."""
+    two = [made(source="today", settings=text) for text in ('{"a":0,"b":2}', '{"a":1,"b":0}')]
+    two[1] = two[1][two[1]["method"] == "patchcore"]
+    found = list(editions(pd.concat(two, ignore_index=True)))
+    assert [set(e.frame["method"]) for e in found] == [{"differnet"}, {"patchcore"}, {"patchcore"}]
+    assert [e.differs for e in found] == ["", "patchcore: a=0, b=2", "patchcore: a=1, b=0"]
+
+
+def test_distance_counts_settings():
+    """A declared run is at 0; each changed, missing or new setting counts, and the backbone."""
+    from adrepro.harness.commands import declared
+    from adrepro.harness.commands.stored_methods import _planned
+
+    plan = _planned("patchcore", "paper")
+    assert plan is not None
+    own = json.loads(plan.settings_json)
+    first = next(iter(own))
+    cases = ((own, 0), (own | {"new": 1}, 1), ({k: own[k] for k in own if k != first}, 1))
+    for settings, count in cases:
+        made_with = (json.dumps(settings), plan.backbone, plan.image_size)
+        assert declared.distance("patchcore", *made_with) == count
+    assert declared.distance("patchcore", plan.settings_json, "another", plan.image_size) == 1
+    assert declared.distance("nobodys-method", "{}", "none", 1) == 0
+    assert plan.source_sha256.startswith(declared.source_today("patchcore"))
+
+
+def test_failed_cells_take_no_name_of_another_method():
+    """A failed cell of one method is not given to another with the same settings."""
+    both = rows(methods=["differnet", "patchcore"], seeds=1).assign(settings="{}", backbone="b")
+    both = both[(both["method"] != "differnet") | (both.index == both.index[0])].reset_index()
+    own = both["method"] == "differnet"
+    assert own.sum() == 1
+    both["synthetic"] = both["synthetic"].astype(object)
+    both.loc[own, "status"] = "failed"
+    kept, _ = sound_rows(both)
+    assert (kept["method"] == both["method"]).all()
 
 
 def test_failed_cells_get_name_and_kind():

@@ -7,9 +7,9 @@ other presets, settings or versions, makes reports of its own and is never mixed
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ import numpy as np
 from ...datasets.catalog import CATALOG
 from ..evaluations import EVALUATION
 from ..presets import PRESETS
+from .makes import OTHER, by_make, differences, other_pages, source_notes
 from .parts import evaluated, named
 
 if TYPE_CHECKING:
@@ -25,27 +26,54 @@ if TYPE_CHECKING:
 
     from ...tables.spec import Target
 
-# What was run with no preset's settings.
-OTHER = "other settings"
-# What must be alike in all rows of a method on a dataset, as `tables.runs` demands.
-_MADE = ("settings", "backbone", "weights", "image_size", "source", "fingerprint")
 _TABLE = ["synthetic", "protocol", "evaluation"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Edition:
-    """One report: a target, the rows it is made from, and the preset that they were run with."""
+    """One report.
+
+    Attributes
+    ----------
+    target, frame, preset
+        The target, the rows that it is made from, and the preset that they were run with.
+    differs
+        In which settings and sources these rows are set apart from other pages' with this preset;
+        empty where there are none.
+    notes
+        Which rows are of an earlier source, and where a method's other versions stand.
+    """
 
     target: Target
     frame: pd.DataFrame
     preset: str
+    differs: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """Rows that were made alike; ``words`` say how, ``tokens`` which words are not the first's."""
+
+    words: tuple[str, ...]
+    tokens: tuple[str, ...]
+    frame: pd.DataFrame
+
+    @property
+    def preset(self) -> str:
+        return self.words[2]
+
+    @property
+    def siblings(self) -> tuple[str, ...]:
+        """The same where parts differ in their version alone."""
+        return (*self.words[:3], str(self.frame["evaluation"].iloc[0]))
 
 
 def sound_rows(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Return the rows that a report can be made from, and what was left out.
 
-    A failed cell has no row of its own making: its method's variant is taken from finished cells
-    with the same settings, and whether its images are drawn from the catalogue.
+    A failed cell has no row of its own making: its variant is taken from finished cells of its
+    method with the same settings, and whether its images are drawn from the catalogue.
     """
     damaged = frame["status"] == "damaged"
     rows = frame.loc[~damaged].copy()
@@ -53,11 +81,16 @@ def sound_rows(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     notes = [f"{count} damaged cells count as not there."] if count else []
     failed = rows["status"] == "failed"
     made = ["settings", "backbone", "image_size"]
+
+    def own(method: str, made_with: Iterable[object]) -> tuple:
+        # Two methods may have the same settings: only variants of one method share a name.
+        return (method.partition("@")[0], *made_with)
+
     names: dict[tuple, set[str]] = {}
     for row in rows.loc[~failed, ["method", *made]].drop_duplicates().itertuples(index=False):
-        names.setdefault(tuple(row[1:]), set()).add(str(row[0]))
+        names.setdefault(own(str(row[0]), row[1:]), set()).add(str(row[0]))
     for index, row in rows.loc[failed, ["method", "dataset", *made]].iterrows():
-        known = names.get(tuple(row[made]), set())
+        known = names.get(own(str(row["method"]), row[made]), set())
         rows.loc[index, "method"] = next(iter(known)) if len(known) == 1 else row["method"]
         info = CATALOG.get(str(row["dataset"]))
         rows.loc[index, "synthetic"] = info is not None and info.synthetic
@@ -80,17 +113,36 @@ def editions(rows: pd.DataFrame, papers: Sequence[Path] = ()) -> Iterator[Editio
     known = list_targets(papers)
     for name in known:
         target = load_target(name, papers)
-        for tokens, preset, part in _parts(_tables_of(target, rows), target.run.protocol):
-            yield Edition(target=_called(_as_run(target, part), tokens), frame=part, preset=preset)
+        parts = _parts(_tables_of(target, rows), target.run.protocol)
+        yield from _editions(parts, partial(_as_run, target))
     ran = rows.loc[rows["status"] == "done", "paper_target"]
     for name in sorted(set(ran.dropna()) - set(known)):
         # What failed does not say what it was run for.
         own = rows.loc[(rows["paper_target"] == name) | rows["paper_target"].isna()]
         groups = [group for _, group in own.groupby(_TABLE, sort=True)]
         done = [group for group in groups if (group["paper_target"] == name).any()]
-        for tokens, preset, part in _parts(done, "fixed-test"):
-            target = _called(generic_target(part, name=name), tokens)
-            yield Edition(target=target, frame=part, preset=preset)
+        yield from _editions(_parts(done, "fixed-test"), partial(generic_target, name=name))
+
+
+def _editions(
+    parts: Sequence[_Part], target_of: Callable[[pd.DataFrame], Target]
+) -> Iterator[Edition]:
+    """Yield the reports of a target's parts, each with what sets it apart from its siblings."""
+    targets = [_called(target_of(part.frame), part.tokens) for part in parts]
+    for part, target in zip(parts, targets, strict=True):
+        alike = [i for i, other in enumerate(parts) if other.siblings == part.siblings]
+        apart = differences([parts[i].frame for i in alike])
+        notes = source_notes(part.frame)
+        for method in dict.fromkeys(part.frame["method"]):
+            pages = [
+                targets[i].slug
+                for i in alike
+                if parts[i] is not part and (parts[i].frame["method"] == method).any()
+            ]
+            notes += [other_pages(str(method), pages)] if pages else []
+        differs = apart[[parts[i] is part for i in alike].index(True)]
+        yield Edition(target=target, frame=part.frame, preset=part.preset, differs=differs,
+                      notes=tuple(notes))  # fmt: skip
 
 
 def _tables_of(target: Target, rows: pd.DataFrame) -> list[pd.DataFrame]:
@@ -135,16 +187,11 @@ def _covers(rows: pd.DataFrame, target: Target) -> bool:
     return False
 
 
-def _parts(
-    groups: Iterable[pd.DataFrame], protocol: str
-) -> list[tuple[list[str], str, pd.DataFrame]]:
+def _parts(groups: Iterable[pd.DataFrame], protocol: str) -> list[_Part]:
     """Part frames by how they were made.
 
-    Returns
-    -------
-    list
-        What a part differs in from the first one, in words; its preset; its rows. The first has
-        real data, the target's protocol and most of the rows, if there are such.
+    The first part has real data, the target's protocol and most of the rows, if there are such.
+    The first version has no word in a name, whether there is one or not.
     """
     order = [*PRESETS, OTHER]
     found = []
@@ -152,56 +199,22 @@ def _parts(
         first = group.iloc[0]
         bare = str(first["protocol"]).partition("/")[0]
         data = "synthetic" if first["synthetic"] else "real"
-        for preset, nth, part in _by_make(group):
-            words = [data, bare, preset, f"version {nth + 1}"]
+        for preset, nth, part in by_make(group):
+            words = (data, bare, preset, f"version {nth + 1}")
             key = (data, first["evaluation"] != EVALUATION, bare != protocol.partition(":")[0])
-            found.append(((*key, nth, -len(part), order.index(preset)), words, preset, part))
+            found.append(((*key, nth, -len(part), order.index(preset)), words, part))
     found.sort(key=lambda item: item[0])
+    usual = (*found[0][1][:3], "version 1") if found else ()
     used: set[tuple] = set()
     out = []
-    for _, words, preset, part in found:
-        tokens = [w for w, usual in zip(words, found[0][1], strict=True) if w != usual]
+    for _, words, part in found:
+        tokens = [w for w, first in zip(words, usual, strict=True) if w != first]
         while (*tokens, part["evaluation"].iloc[0]) in used:
             tokens.append("more")
         used.add((*tokens, part["evaluation"].iloc[0]))
-        out.append((tokens, preset, part.reset_index(drop=True)))
+        frame = part.reset_index(drop=True)
+        out.append(_Part(words=words, tokens=tuple(tokens), frame=frame))
     return out
-
-
-def _by_make(rows: pd.DataFrame) -> Iterator[tuple[str, int, pd.DataFrame]]:
-    """Yield preset, number and rows of what was made alike, a make of each method on a dataset."""
-    presets = _presets(rows)
-    known = rows[list(_MADE)].astype(object)
-    makes = known.where(known.notna(), "").astype(str).agg("|".join, axis=1)
-    # Failed cells have no weights and no fingerprint: they go with what has their settings.
-    own = makes.where(rows["status"] != "failed")
-    table = rows.assign(preset=presets, make=own)
-    alike = ["method", "dataset", "settings", "backbone", "image_size"]
-    table["make"] = table["make"].fillna(table.groupby(alike)["make"].transform("first"))
-    table["make"] = table["make"].fillna(makes)
-    names = list(zip(presets, table["method"], table["dataset"], table["make"], strict=True))
-    counts = Counter(names)
-    nth: dict[tuple, int] = {}
-    taken: Counter[tuple] = Counter()
-    # Of several makes the one with most cells comes first.
-    for name in sorted(counts, key=lambda name: (-counts[name], name)):
-        nth[name] = taken[name[:3]]
-        taken[name[:3]] += 1
-    parts = [(name[0], nth[name]) for name in names]
-    for part in sorted(set(parts)):
-        yield *part, rows.loc[[part == own for own in parts]]
-
-
-def _presets(rows: pd.DataFrame) -> list[str]:
-    """Return the preset of each row: of those that fit it the one that fits most rows."""
-    from .stored_methods import fits
-
-    made = list(zip(rows["method"], rows["settings"], rows["backbone"], rows["image_size"],
-                    strict=True))  # fmt: skip
-    fitting = {one: fits(*one) for one in dict.fromkeys(made)}
-    counts = {preset: sum(preset in fitting[one] for one in made) for preset in PRESETS}
-    order = sorted(PRESETS, key=lambda preset: -counts[preset])
-    return [next((p for p in order if p in fitting[one]), OTHER) for one in made]
 
 
 def _as_run(target: Target, rows: pd.DataFrame) -> Target:
