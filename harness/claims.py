@@ -100,6 +100,16 @@ class Claims:
         owner = _owner(_read(self._folder / key))
         return f"process {owner.get('pid')} on {owner.get('host')}" if owner else ""
 
+    def others_here(self) -> bool:
+        """Say whether another run on this store is at work on this machine, as far as is known."""
+        owners = [_owner(_read(path)) for path in self._folder.glob(f"*{OWNER}")]
+        return any(
+            owner.get("token") != self.token
+            and owner.get("machine") == self._who["machine"]
+            and not is_dead(owner)
+            for owner in owners
+        )
+
     def _make(self, key: str) -> bool:
         path = self._folder / key
         try:

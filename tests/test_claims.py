@@ -8,10 +8,12 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
+from engine_world import plan_of, run_plan
 from test_store import IDENTITY
 
 from adrepro.harness import claims as claims_module
 from adrepro.harness.claims import Claims, live_owners
+from adrepro.harness.engines import local
 from adrepro.harness.machine import describe, is_dead, process_start
 from adrepro.harness.store import Status, Store
 
@@ -121,6 +123,39 @@ def test_clock_that_jumps_makes_nothing_stale(store, monkeypatch):
             monkeypatch.setattr(time, "time", lambda shift=shift: real() + shift)
             with Claims(store, lease_s=5.0) as second:
                 assert not second.take(KEY)
+
+
+def test_others_on_this_machine_are_seen(store):
+    """A second live run here shares the cores; a dead one, and one on another machine, do not."""
+    with Claims(store) as mine:
+        assert not mine.others_here()
+        with Claims(store) as second:
+            assert mine.others_here()
+            assert second.others_here()
+        assert not mine.others_here()
+        leave_claim(store, "b" * 64, machine="elsewhere")
+        assert not mine.others_here()
+        (store.root / "claims" / "other.owner").unlink()
+        leave_claim(store, pid=dead_pid())
+        assert not mine.others_here()
+
+
+def test_cells_beside_another_run_are_not_marked_exclusive(world, monkeypatch):
+    """With one process a cell's times count, unless another run on the store is at work here."""
+    given = []
+
+    def note(_context, batch, *_arguments):
+        given.append([task.exclusive for task in batch.tasks])
+        raise InterruptedError
+
+    monkeypatch.setattr(local, "start_worker", note)
+    plan = plan_of(world, noise=(0.0,), seeds=1, categories=("bottle",))
+    made = Store(world.store, create=True)
+    with pytest.raises(InterruptedError):
+        run_plan(plan, made, jobs=1)
+    with Claims(made), pytest.raises(InterruptedError):
+        run_plan(plan, made, jobs=1)
+    assert given == [[True], [False]]
 
 
 def test_of_many_that_take_over_one_wins(store):

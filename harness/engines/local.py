@@ -103,6 +103,8 @@ class _Run:
         if mine:
             device = self._free.pop()
             alone = self._options.exclusive(device)
+            # Another run that starts later marks its own cells; this one's current keep their mark.
+            alone = alone and not (device == "cpu" and self._claims.others_here())
             given = [self._given(task, device, exclusive=alone) for task in mine]
             worker = start_worker(self._context, replace(batch, tasks=given), device, self._options)
             self._running.append(worker)

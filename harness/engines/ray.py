@@ -160,7 +160,9 @@ class _Driver:
 
     def _start(self, flight: Flight) -> None:
         needs = flight.needs
-        alone = needs.gpus >= 1 or needs.timing or (not self._on_gpu and self._options.jobs == 1)
+        # What else runs on the machines of a cluster that was joined cannot be known.
+        single = not self._on_gpu and self._options.jobs == 1 and not self._settings.address
+        alone = needs.gpus >= 1 or needs.timing or single
         inside = replace(
             self._options,
             jobs=1,
