@@ -97,6 +97,7 @@ def worker(
         jobs=jobs or default_jobs(devices),
         devices=devices,
         stack=stack_limit(stack, devices[0]),
+        alone=devices[0] != "cpu",  # there may be other workers, of other stores too
     )
     places = _Places(data_root=data_root, datasets=_paths(datasets), weights=weights)
     console = Console(stderr=True, quiet=quiet)
