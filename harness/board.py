@@ -25,6 +25,7 @@ from .files import sha256
 from .forecast import Forecast
 from .machine import describe, is_dead
 from .planned import PlannedCell
+from .redact import redacted
 from .store import Store
 from .tuning import TuningTask
 
@@ -117,7 +118,8 @@ class Board:
             text = f"fitted together with {int(event.text) - 1} more" if event.text else ""
             self._flying[name] = {"label": name, "since": time.monotonic(), "text": text}
         elif event.kind == "progress" and name in self._flying:
-            self._flying[name] |= {"text": event.text, "fraction": round(event.fraction, 3)}
+            text = redacted(event.text)  # a method's own words
+            self._flying[name] |= {"text": text, "fraction": round(event.fraction, 3)}
         elif event.kind == "stacked":
             self._flying.pop(name, None)
         elif event.kind in {"done", "failed"}:

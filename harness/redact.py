@@ -11,11 +11,16 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 HIDDEN = "***"
 _ADDRESS = re.compile(r"\b([a-z][a-z0-9+.-]*://)[^\s/@'\"]+@", re.IGNORECASE)
 _AUTHORISATION = re.compile(r"\b(bearer|basic|token)\s+[A-Za-z0-9+/=._~-]{16,}", re.IGNORECASE)
-_SECRET_NAME = re.compile(r"token|secret|passw|credential|api_?key|access_?key|private", re.I)
+_SECRET_NAME = re.compile(
+    r"token|secret|passw|passphrase|pwd|credential|api_?key|access_?key|_key$|private", re.I
+)
+# Named like passwords, but these are the shell's folders.
+_NO_SECRETS = {"PWD", "OLDPWD"}
 # A shorter value, such as "1", is as likely a word of the text as the secret.
 SHORTEST = 6
 
@@ -37,9 +42,22 @@ def redacted(text: str) -> str:
     return text
 
 
+def redacted_values(value: Any) -> Any:
+    """Return a value of a JSON document with all of its texts redacted; names of fields stay."""
+    if isinstance(value, str):
+        return redacted(value)
+    if isinstance(value, dict):
+        return {name: redacted_values(part) for name, part in value.items()}
+    return [redacted_values(part) for part in value] if isinstance(value, list | tuple) else value
+
+
 def _secrets() -> list[str]:
     """Return values of variables named like secrets, and passwords of addresses; longest first."""
-    named = [value for name, value in os.environ.items() if _SECRET_NAME.search(name)]
+    named = [
+        value
+        for name, value in os.environ.items()
+        if _SECRET_NAME.search(name) and name not in _NO_SECRETS
+    ]
     return sorted((value for value in named if len(value) >= SHORTEST), key=len, reverse=True)
 
 

@@ -37,7 +37,7 @@ from ..datasets.errors import StoreError
 from .cell import SCHEMA, Identity, canonical_json
 from .files import npz_bytes, read_signed, sha256, write_atomic, write_signed
 from .locking import locked
-from .redact import redacted
+from .redact import redacted, redacted_values
 
 MARK = "store.json"
 
@@ -257,7 +257,7 @@ class Store:
         body = {
             "key": identity.key,
             "document": identity.document(),
-            "row": dict(row),
+            "row": dict(row) | {"warnings": redacted_values(row.get("warnings", []))},
             "files": {name: sha256(data) for name, data in files.items()},
         }
         write_signed(folder / "result.json", body)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from ..datasets.errors import StoreError
 from .fitting import Fits
 from .grouping import by_training, stacks_of
+from .redact import redacted
 from .run_cell import run_cell
 from .scoring import SharedScores
 from .stacking import fit_stack
@@ -148,7 +149,8 @@ def _run_one(
         tell("done", index, 1.0, "")
         return
     kind = "oom" if failure.kind == OUT_OF_MEMORY else "failed"
-    tell(kind, index, 1.0, f"{failure.kind} in {failure.phase}: {failure.message}")
+    told = f"{failure.kind} in {failure.phase}: {failure.message}"
+    tell(kind, index, 1.0, redacted(told))  # a retry puts it in the row, a parent shows it
 
 
 def _reporter(tell: Tell, index: int) -> Callable[[float, str], None]:

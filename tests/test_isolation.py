@@ -10,6 +10,8 @@ import pytest
 import torch
 from here import plan_here, run_here
 
+from adrepro.harness.board import Board
+from adrepro.harness.engines.base import Event
 from adrepro.harness.frames import store_frame
 from adrepro.harness.isolation import own_state
 from adrepro.harness.redact import HIDDEN, redacted
@@ -140,3 +142,30 @@ def test_identical_seeds_are_named(world):
     other = frame.assign(threshold=frame["threshold"] + (frame["seed"] == 2) * 1e-9)
     assert identical_seeds(other) == []
     assert str(TESTS) not in line
+
+
+@pytest.mark.parametrize("name", ["GPG_PASSPHRASE", "MYSQL_PWD", "SSH_KEY", "WANDB_API_KEY"])
+def test_names_of_secrets(monkeypatch, name):
+    """Values of variables named like secrets go; the shell's own folders are none."""
+    monkeypatch.setenv(name, "open-sesame")
+    monkeypatch.setenv("PWD", "/some/folder")
+    assert redacted("it is open-sesame in /some/folder") == f"it is {HIDDEN} in /some/folder"
+
+
+def test_no_secret_in_warnings_and_boards(world, planted):
+    """What a cell is warned of and what a method says while it runs are redacted when written."""
+    plan = plan_here(world.data)
+    store = Store(world.store, create=True)
+    told = f"ran out of memory with {SECRET} in {planted}/models"
+    task = plan.cells[0].task(store.root, "cpu", keep_maps=False, exclusive=True)
+    row = {"image_auroc": 1.0, "warnings": [told], "method": "toys:PixelMean"}
+    store.write_result(task.identity, row, {}, {}, "")
+    stored = store.read(task.identity.key).row
+    assert stored == row | {"warnings": [f"ran out of memory with {HIDDEN} in ~/models"]}
+    board = Board(store, plan.cells, plan.cells, title="t", engine="local")
+    with board:
+        board(Event(kind="start", task=task))
+        board(Event(kind="progress", task=task, text=told))
+    (path,) = (store.root / "live").glob("*.json")
+    assert SECRET not in path.read_text()
+    assert HIDDEN in path.read_text()
