@@ -31,15 +31,19 @@ class Difference:
     name
         E.g. ``"test_scores"`` or ``"maps"``.
     count, size
-        How many values differ, of how many; -1 where the arrays have other shapes or types.
+        How many values differ, of how many; -1 where the arrays have other shapes or types, or
+        only one of the two runs has the array.
     largest
         The largest absolute difference; NaN where there is none to take.
+    missing
+        Whether only one of the two has the array.
     """
 
     name: str
     count: int
     size: int
     largest: float
+    missing: bool = False
 
 
 def run_twice(plan: Plan, cell: PlannedCell, device: str) -> tuple[Arrays, Arrays]:
@@ -88,8 +92,15 @@ def stored_arrays(store: Store, key: str) -> Arrays:
 
 
 def differences(first: Arrays, second: Arrays) -> list[Difference]:
-    """Return the arrays of both in which any byte differs, and how much; empty = the same."""
-    found = []
+    """Return the arrays in which any byte differs, and how much; empty = the same.
+
+    An array that one of the two lacks differs. Whoever knows that one side kept less leaves it out.
+    """
+    found = [
+        Difference(name=name, count=-1, size=one.size, largest=float("nan"), missing=True)
+        for name, one in {**first, **second}.items()
+        if name not in first or name not in second
+    ]
     for name in (name for name in first if name in second):
         a, b = first[name], second[name]
         if a.shape != b.shape or a.dtype != b.dtype:

@@ -54,6 +54,14 @@ def test_differences_by_hand(a, b, expected):
     assert np.isnan(one.largest) if expected[1] is None else one.largest == expected[1]
 
 
+def test_array_that_one_side_lacks():
+    """What only one of two runs stored is a difference, whichever it is."""
+    both, one = {"x": np.zeros(2), "maps": np.zeros(3)}, {"x": np.zeros(2)}
+    for first, second in ((both, one), (one, both)):
+        (found,) = differences(first, second)
+        assert (found.name, found.size, found.missing) == ("maps", 3, True)
+
+
 def test_not_a_number_equals_itself():
     """Equal bytes are equal, whatever they stand for; texts are compared as well."""
     assert differences({"x": np.array([np.nan])}, {"x": np.array([np.nan])}) == []

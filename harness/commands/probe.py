@@ -41,10 +41,10 @@ def probe(cell: str, target: str | None, options: Options) -> int:
     if (options.store / MARK).is_file():
         store = Store(options.store)
         if store.read(planned.key).status is Status.DONE:
-            pairs["the first of them and the stored result"] = (
-                first,
-                stored_arrays(store, planned.key),
-            )
+            kept = stored_arrays(store, planned.key)
+            # Maps are stored only where they were asked for.
+            mine = {name: a for name, a in first.items() if name != "maps" or name in kept}
+            pairs["the first of them and the stored result"] = (mine, kept)
     worst = 0
     for title, (a, b) in pairs.items():
         shared = [name for name in a if name in b]
@@ -56,5 +56,6 @@ def probe(cell: str, target: str | None, options: Options) -> int:
         for one in apart:
             what = f"{one.count} of {one.size} values, by {one.largest:.3g} at most"
             what = "other shapes or types" if one.count < 0 else what
+            what = "only one of the two has it" if one.missing else what
             console.print(f"  {one.name}: {what}", highlight=False, soft_wrap=True)
     return 1 if worst else 0
