@@ -17,10 +17,14 @@ FILES: tuple[tuple[str, str, str, Callable[[TableModel], str]], ...] = (
     (".csv", "every number, a line each", "text/csv", render_csv),
     *(
         (
-            f"{form.value}.tex",
-            f"LaTeX, {text}",
+            f"{form.value}{end}.tex",
+            f"LaTeX, {text}{more}",
             "application/x-tex",
-            partial(render_latex, form=form),
+            partial(write, form=form),
+        )
+        for end, more, write in (
+            ("", "", render_latex),
+            ("_standalone", ", a document of its own", render_standalone),
         )
         for form, text in (
             (Form.ACHIEVED, "the paper's and the achieved table"),
@@ -28,7 +32,6 @@ FILES: tuple[tuple[str, str, str, Callable[[TableModel], str]], ...] = (
             (Form.DIFFERENCE, "differences"),
         )
     ),
-    ("_standalone.tex", "LaTeX, a document of its own", "application/x-tex", render_standalone),
 )
 
 

@@ -175,6 +175,9 @@ def test_downloads_are_the_other_outputs(model, page, check):
     assert content["table1.csv"] == render_csv(model)
     assert len(list(csv.DictReader(io.StringIO(content["table1.csv"])))) > 400
     assert r"\toprule" in content["table1.tex"]
+    for form in ("", "_sd", "_difference"):
+        assert r"\documentclass" in content[f"table1{form}_standalone.tex"]
+        assert r"\documentclass" not in content[f"table1{form}.tex"]
     counted = json.loads(content["table1_check.json"])["counts"]
     assert counted == {verdict.label: n for verdict, n in check.counts.items()}
 
