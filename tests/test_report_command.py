@@ -69,13 +69,14 @@ def test_every_make_has_its_page(world, ran):
 def test_verdicts_are_those_of_check(world, ran):
     """The page counts what `reproduce check` counts for the same store."""
     world.reproduce("report", *world.common, "--out", world.root / "a")
-    world.reproduce("check", "tiny/table1", *world.common, "--json")
+    check = ("check", "tiny/table1", "-m", METHOD, *world.common, "--json")
+    world.reproduce(*check)
     known = json.loads(world.stdout)["counts"]
     found = counts(Page((world.root / "a/tiny_table1.html").read_text()))
     assert found == {name: known[name] for name in found}
     assert sum(known.values()) == 3
     # The page that the run itself wrote says the same of its second setting.
-    world.reproduce("check", "tiny/table1", *world.common, "--json", "--set", f"{METHOD}.shift=1.0")
+    world.reproduce(*check, "--set", f"{METHOD}.shift=1.0")
     known = json.loads(world.stdout)["counts"]
     assert counts(Page((ran / "ran/tiny_table1.html").read_text()))["not run"] == known["not run"]
 
@@ -180,6 +181,21 @@ def test_versions_of_a_method_stand_apart():
     assert (found[0].frame["status"] == "failed").sum() == 1
     assert set(found[1].frame["source"]) == {"old"}
     assert set(found[1].frame["method"]) == {"patchcore"}
+
+
+def test_page_and_index_say_what_a_version_is():
+    """What sets a version apart stands in the notes of its page and on its line of the index."""
+    from adrepro.harness.commands.found import Edition
+    from adrepro.harness.commands.report import _noted, _told
+    from adrepro.reports.build import prepare
+    from adrepro.reports.html_index import entry_of
+
+    target, frame = load_target("table1"), rows(methods=["patchcore"], seeds=1)
+    edition = Edition(target=target, frame=frame, preset=OTHER, differs="p: k=1", notes=("Old.",))
+    prepared = _noted(prepare(target, frame), edition)
+    assert prepared.model.notes[:2] == ("What sets this page apart: p: k=1.", "Old.")
+    entry = _told(entry_of(prepared, ()), edition)
+    assert entry.facts[-2:] == (("Set apart by", "p: k=1"), ("Note", "Old."))
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,10 @@ from .inspect import STORE_OPTION
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ...reports.build import Prepared
     from ...reports.context import ReportContext
     from ...reports.evidence import EvidenceSource
+    from ...reports.html_index import Entry
     from .found import Edition
 
 _INDEX = "index.html"
@@ -62,12 +65,12 @@ def report(
         target = edition.target
         context = _context(opened, edition, evidence)
         try:
-            prepared = prepare(target, edition.frame, context)
+            prepared = _noted(prepare(target, edition.frame, context), edition)
         except UsageError as err:
             entries.append(Entry(name=target.name, title=target.title, problem=str(err)))
             click.echo(f"error: {target.name}: {err}", err=True)
             continue
-        entries.append(entry_of(prepared, write_report(prepared, out)))
+        entries.append(_told(entry_of(prepared, write_report(prepared, out)), edition))
         if not quiet:
             click.echo(f"report: {out / f'{target.slug}.html'}")
     page = out / _INDEX
@@ -77,6 +80,21 @@ def report(
             click.echo(f"note: {note}", err=True)
         click.echo(f"index: {page}")
     return 1 if any(entry.problem for entry in entries) else 0
+
+
+def _noted(prepared: Prepared, edition: Edition) -> Prepared:
+    """Put in the notes of a table what sets it apart from other versions."""
+    apart = f"What sets this page apart: {edition.differs}."
+    notes = (*([apart] if edition.differs else []), *edition.notes)
+    model = prepared.model
+    return replace(prepared, model=replace(model, notes=(*notes, *model.notes)))
+
+
+def _told(entry: Entry, edition: Edition) -> Entry:
+    """Put the same on the line of the index."""
+    facts = [("Set apart by", edition.differs)] if edition.differs else []
+    facts += [("Note", note) for note in edition.notes]
+    return replace(entry, facts=(*entry.facts, *facts))
 
 
 def _evidence(store: Store, rows: pd.DataFrame, data_root: Path | None) -> EvidenceSource:
