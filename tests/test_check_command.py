@@ -22,7 +22,8 @@ def ran(tmp_path_factory):
     root = tmp_path_factory.mktemp("check")
     write_mvtec(root / "data/mvtec_ad")
     papers = write_paper(root, bottle="50.0", screw="50.0", average="50.0")
-    common = ["--papers", papers, "--store", root / "store", "--device", "cpu", "--quiet"]
+    common = ["-m", METHOD, "--papers", papers, "--store", root / "store"]
+    common += ["--device", "cpu", "--quiet"]
     arguments = ["tiny/table1", *common, "--data-root", root / "data", "--out", root / "out"]
     assert invoke([str(a) for a in (*arguments, "-j", "1")]) == 0
     # The same cells with other settings and another protocol, for triage.
@@ -37,7 +38,8 @@ def tiny(ran, tmp_path, capsys):
     for name in ("store", "papers"):
         shutil.copytree(ran / name, tmp_path / name)
     world = World(tmp_path, capsys)
-    world.common = ("tiny/table1", "--papers", tmp_path / "papers", "--store", world.store)
+    world.common = ("tiny/table1", "-m", METHOD, "--papers", tmp_path / "papers")
+    world.common += ("--store", world.store)
     return world
 
 
@@ -264,7 +266,8 @@ def test_checking_imports_no_torch(ran):
     """A checking job needs neither torch nor a GPU."""
     code = (
         "import sys; from adrepro.harness.cli import invoke; "
-        f"c = invoke(['check', 'tiny/table1', '--papers', {str(ran / 'papers')!r}, "
+        f"c = invoke(['check', 'tiny/table1', '-m', '{METHOD}', "
+        f"'--papers', {str(ran / 'papers')!r}, "
         f"'--store', {str(ran / 'store')!r}, '--quiet']); "
         "print(c, 'torch' in sys.modules)"
     )

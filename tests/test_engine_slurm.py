@@ -162,6 +162,7 @@ def finished(world):
 def worker_of(world):
     command = [sys.executable, "-m", "adrepro.harness.cli", "worker", "--store", str(world.store)]
     command += ["--data-root", str(world.data), "--device", "cpu", "--jobs", "1"]
+    command += ["--allow-method", "toys:Slow"]
     return PullingWorker(command=command, folder=str(world.root), search_path=[str(TESTS)])
 
 

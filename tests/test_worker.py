@@ -39,6 +39,7 @@ def asked(world, monkeypatch):
 
 def serve(world, *arguments) -> int:
     places = ("--store", world.store, "--data-root", world.data, "--device", "cpu")
+    places += ("--allow-method", "toys_faults:Faulty")
     return world.reproduce("worker", *places, "--jobs", "2", *arguments)
 
 
@@ -249,7 +250,8 @@ def test_run_and_workers_as_real_commands(world, tmp_path):
         time.sleep(0.05)
     copy = tmp_path / "copy"
     shutil.copytree(world.data, copy)
-    places = ("--store", world.store, "--device", "cpu", "--jobs", "1", "--data-root")
+    places = ("--store", world.store, "--allow-method", "toys:PixelMean")
+    places += ("--device", "cpu", "--jobs", "1", "--data-root")
     workers = [start("worker", *places, data) for data in (world.data, copy)]
     for each in workers:
         _, said = each.communicate(timeout=300)

@@ -173,6 +173,10 @@ def parse_duration(_ctx: click.Context, _param: click.Parameter, value: str | No
     return seconds
 
 
+ALLOW_OPTION = click.option(
+    "--allow-method", "allowed", multiple=True, callback=split_names, metavar="MODULE:CLASS",
+    help="Let this method's code run where only the store names it.",
+)  # fmt: skip
 PRESET_HELP = "; ".join(f"{p.name}: {p.summary}" for p in PRESETS.values())
 
 OPTIONS: tuple[Callable, ...] = (

@@ -12,6 +12,7 @@ import click
 from ...datasets.errors import UsageError
 from ..store import Store
 from .inspect import STORE_OPTION
+from .options import ALLOW_OPTION
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,23 +40,32 @@ _INDEX = "index.html"
     "--papers", multiple=True, type=click.Path(path_type=Path), metavar="DIR",
     help="Folder with more papers.",
 )  # fmt: skip
+@ALLOW_OPTION
 @click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
 def report(
-    store: Path, out: Path, data_root: Path | None, papers: tuple[Path, ...], quiet: bool
+    store: Path,
+    out: Path,
+    data_root: Path | None,
+    papers: tuple[Path, ...],
+    allowed: tuple[str, ...],
+    quiet: bool,
 ) -> int:
     """Write the report of every target whose results are in a store, and an index of them.
 
     Nothing is run. What was run with other presets, settings, protocols or versions has a page of
-    its own. Exit code 1: some results could not be laid out; the index says which and why.
+    its own. A module:Class that --allow-method does not name is not imported: its pages lack what
+    its class would say. Exit code 1: some results could not be laid out; the index says which.
     """
     from ...reports.build import prepare, write_report
     from ...reports.html_index import Entry, entry_of, render_index
     from ..files import require_writable, write_atomic
     from ..frames import store_frame
     from .found import editions, sound_rows
+    from .stored_methods import allow
 
     require_writable(out, "--out")
     opened = Store(store)
+    allow(allowed)
     rows, notes = sound_rows(store_frame(opened))
     if rows.empty:
         raise UsageError(f"no results in {store}: run a target first, e.g. reproduce table1")

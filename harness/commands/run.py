@@ -54,8 +54,19 @@ def target_command(name: str) -> click.Command:
 
 
 def target_grid(target: Target, options: Options) -> Grid:
-    """Return the grid of a target: what its specification says, overridden by what was given."""
+    """Return the grid of a target: what its specification says, overridden by what was given.
+
+    Raises
+    ------
+    UsageError
+        The specification itself, and not the command line, names a ``module:Class``.
+    """
+    from ...methods.trust import refuse_code
+
     spec = target.run
+    if not options.methods:
+        own = spec.methods_for(options.preset)
+        refuse_code(own, f"target {target.name}", option="--method")
     return options.grid(
         target=target.name,
         methods=spec.methods_for(options.preset),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,7 +77,15 @@ def _worker_arguments(options: Options) -> tuple[str, ...]:
             found += ["--dataset", f"{name}={Path(path).expanduser().absolute()}"]
     if options.weights:
         found += ["--weights", str(Path(options.weights).expanduser().absolute())]
-    return tuple(found)
+    return (*found, *_allowed(options))
+
+
+def _allowed(options: Options) -> tuple[str, ...]:
+    """Return what has a worker accept the methods that were named here as ``module:Class``."""
+    from ...methods.trust import names_code
+
+    named = [name for name in options.methods if names_code(name)]
+    return tuple(part for name in named for part in ("--allow-method", name))
 
 
 def run_plan(made: Plan, store: Store, options: Options, console: Console) -> None:
@@ -102,8 +111,9 @@ def run_plan(made: Plan, store: Store, options: Options, console: Console) -> No
     if pending and options.engine in PULLING:
         key = write_request(store, made, keep_maps=options.keep_maps, timeout_s=options.timeout)
         how = replace(how, request=key)
+        command = shlex.join(("worker", "--store", str(store.root), *_allowed(options)))
         console.print(
-            f"queued as {key[:12]}; start workers with: reproduce worker --store {store.root}",
+            f"queued as {key[:12]}; start workers with: reproduce {command}",
             markup=False, highlight=False, soft_wrap=True,
         )  # fmt: skip
     forecast = Forecast((cell.identity.cell for cell in pending), how.jobs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
@@ -17,9 +18,24 @@ if TYPE_CHECKING:
     from ...tables.model import MethodInfo
 
 
+def allow(names: Iterable[str]) -> None:
+    """Import methods that the user trusts, so that rows which name them are understood."""
+    from ...methods.registry import method_class
+
+    for name in names:
+        method_class(name)
+
+
 @cache
 def _planned(name: str, preset: str) -> MethodPlan | None:
-    """Plan a method; None for one that is not here, as a plug-in or scores from a file."""
+    """Plan a method; None for one that is not here, as a plug-in or scores from a file.
+
+    Nor is a ``module:Class`` that only the store names imported; see `allow`.
+    """
+    from ...methods.trust import is_loaded
+
+    if not is_loaded(name):
+        return None
     grid = Grid(
         target="report",
         datasets=("mvtec_ad",),

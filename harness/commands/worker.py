@@ -15,6 +15,7 @@ from ..devices import STACK_MODES, default_jobs, resolve_devices, stack_limit
 from ..engines.base import EngineOptions
 from ..requests import Request, check_plan, list_requests, local_grid, read_request
 from ..store import Status, Store
+from .options import ALLOW_OPTION
 
 if TYPE_CHECKING:
     from ..plan import Plan
@@ -69,6 +70,7 @@ LOOK_EVERY_S = 2.0
     type=click.Choice(STACK_MODES),
     help="Fit cells of one category together.",
 )
+@ALLOW_OPTION
 @click.option("--request", "wanted", metavar="KEY", help="Only this request (its beginning).")
 @click.option("--wait", is_flag=True, help="Wait for more when nothing is left.")
 @click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
@@ -80,6 +82,7 @@ def worker(
     device: str,
     jobs: int | None,
     stack: str,
+    allowed: tuple[str, ...],
     wanted: str | None,
     wait: bool,
     quiet: bool,
@@ -88,7 +91,8 @@ def worker(
 
     Any number of workers on any machines that share the folder divide them up; one that dies is
     replaced by the others. Each plans with its own copy of the data, and refuses where images,
-    weights or code are not those of the run.
+    weights or code are not those of the run, or a method is a module:Class that --allow-method
+    does not name.
     """
     opened = Store(store)
     devices = resolve_devices(device)
@@ -99,7 +103,9 @@ def worker(
         stack=stack_limit(stack, devices[0]),
         alone=devices[0] != "cpu",  # there may be other workers, of other stores too
     )
-    places = _Places(data_root=data_root, datasets=_paths(datasets), weights=weights)
+    places = _Places(
+        data_root=data_root, datasets=_paths(datasets), weights=weights, allowed=allowed
+    )
     console = Console(stderr=True, quiet=quiet)
     plans: dict[str, Plan] = {}
     refused: set[str] = set()
@@ -131,16 +137,25 @@ class _Places:
     """Where things lie on this machine."""
 
     def __init__(
-        self, *, data_root: Path | None, datasets: dict[str, Path], weights: str | None
+        self,
+        *,
+        data_root: Path | None,
+        datasets: dict[str, Path],
+        weights: str | None,
+        allowed: tuple[str, ...],
     ) -> None:
         self._data_root, self._datasets, self._weights = data_root, datasets, weights
+        self._allowed = allowed
 
     def plan(self, request: Request, store: Store, console: Console) -> Plan:
         """Plan a request with this machine's data; refuse what comes out differently."""
+        from ...methods.trust import refuse_code
         from ..devices import cores
         from ..grid import verify_backbones
         from ..plan import make_plan
 
+        asked = f"request {request.key[:12]}"
+        refuse_code(request.grid.methods, asked, option="--allow-method", allowed=self._allowed)
         grid = local_grid(request, weights=self._weights, datasets=self._datasets)
         with console.status("scanning images …"):
             made = make_plan(
