@@ -27,6 +27,7 @@ MISSED = {("differnet", "mvtec_ad", "bottle", 50.0): {"noise_effective": 48.8, "
 def flat(text):
     return " ".join(text.split())
 
+
 # The data of the page, and what reads it; the policy allows no other script.
 OWN_SCRIPTS = ['<script type="application/json" id="data">', "<script>"]
 
