@@ -76,8 +76,10 @@ class LazyGroup(click.Group):
             from .commands.run import target_command
 
             return target_command(cmd_name)
+        # A short name that two papers share is suggested in full.
+        shorts = [one for one in map(short, names) if list(map(short, names)).count(one) == 1]
         raise UnknownNameError(
-            "command or target", cmd_name, [*COMMANDS, *names, *map(short, names)]
+            "command or target", cmd_name, list(dict.fromkeys([*COMMANDS, *names, *shorts]))
         )
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -35,6 +35,7 @@ def method_page(name: str) -> Group:
 def _page(cls: type[Method], variant: str) -> Iterator[RenderableType]:
     from ...methods.meanings import preset_cells, setting_infos
     from ...methods.settings import PAPER, preset_image_size, variant_of
+    from ..presets import PRESETS
 
     chosen = variant_of(cls, variant)
     title = f"{cls.title}, as printed: {chosen.title}" if chosen else cls.title
@@ -47,8 +48,11 @@ def _page(cls: type[Method], variant: str) -> Iterator[RenderableType]:
     yield Text(f"maps      {'yes' if cls.localises else 'no'}")
     yield Text(f"presets   {', '.join((PAPER, *cls.presets))}")
     for preset, changes in preset_cells(cls).items():
-        if changes:
-            yield Text(f"          {preset}: {_listed(changes)}")
+        # A preset's own backbone serves every method that names none for it (see `grid`).
+        usual = PRESETS[preset].backbone if preset in PRESETS and cls.backbone else None
+        shown = ({"backbone": usual} if usual else {}) | changes
+        if shown:
+            yield Text(f"          {preset}: {_listed(shown)}")
     yield from _variants(cls)
     yield from _settings(setting_infos(cls, variant))
     if cls.departures:
