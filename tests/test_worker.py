@@ -269,3 +269,10 @@ def test_run_and_workers_as_real_commands(world, tmp_path):
         env=environment, capture_output=True, text=True, check=True,
     ).stdout)  # fmt: skip
     assert found["troubled"] == []
+
+
+def test_worker_before_its_store_says_what_to_start(world, tmp_path):
+    """A worker that comes first says that nothing is queued, not that a path is wrong."""
+    assert world.reproduce("worker", "--store", str(tmp_path / "none")) == 2
+    assert "nothing is queued in" in world.stderr
+    assert "--wait" in world.stderr

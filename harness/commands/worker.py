@@ -94,6 +94,13 @@ def worker(
     weights or code are not those of the run, or a method is a module:Class that --allow-method
     does not name.
     """
+    while wait and not store.is_dir():
+        time.sleep(LOOK_EVERY_S)  # whoever queues cells makes the folder
+    if not store.is_dir():
+        raise UsageError(
+            f"nothing is queued in {store}: there is no such folder yet; start a run with "
+            "--engine worker on it first, or give --wait"
+        )
     opened = Store(store)
     devices = resolve_devices(device)
     how = EngineOptions(
