@@ -105,3 +105,16 @@ def test_both_schemes_define_the_same_colours():
     assert set(light) == set(dark)
     same = {name for name in light if light[name] == dark[name]}
     assert not same
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_lines_of_figures_have_contrast(dark):
+    """Every colour of a drawing has 3 on its card, as graphics need; its warning 4.5, as text."""
+    from adrepro.reports.figures.style import ON_PAGE
+
+    known = variables(dark)
+    drawn = {text[4:-1] for text in ON_PAGE.values() if text.startswith("var(--s")}
+    assert len(drawn) == 12
+    for name in drawn:
+        wanted = 4.5 if name == "--s-warning" else 3.0
+        assert contrast(colour(known[name]), colour(known["--card"])) >= wanted, name

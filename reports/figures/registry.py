@@ -21,7 +21,7 @@ from . import (
     removal,
 )
 from .material import Material
-from .style import GRID, INK, WIDTHS, render
+from .style import ON_PAGE, WIDTHS, render
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -230,7 +230,7 @@ def inline_svg(name: str, material: Material, *, width: str = "page", prefix: st
 
     text = render_named(name, material, "svg", width=width, transparent=True).decode("utf-8")
     element = text[text.index("<svg") :]
-    for drawn, wanted in ((INK, "currentColor"), (GRID, "var(--rule)")):
+    for drawn, wanted in ON_PAGE.items():
         element = element.replace(drawn, wanted)
     element = _IDS.sub(rf"\g<1>{prefix or name}-", element)
     # A name for those who do not see it; the numbers stand in the tables.

@@ -38,6 +38,14 @@ REPORTED = "#7F7F7F"
 INK = "#1b1c1d"
 GRID = "#c9cacb"
 WARNING = "#B00020"
+# On a page colours follow its scheme: style.css has a light and a dark value of each variable.
+ON_PAGE = {
+    **{color.lower(): f"var(--s{index})" for index, color in enumerate(PALETTE)},
+    REPORTED.lower(): "var(--s-reported)",
+    INK.lower(): "currentColor",
+    GRID.lower(): "var(--rule)",
+    WARNING.lower(): "var(--s-warning)",
+}
 SYNTHETIC = "Embedded synthetic data, no reproduction"
 
 _STYLE = {
