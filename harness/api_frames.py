@@ -111,7 +111,7 @@ def prepared(target: str | None, frame: pd.DataFrame, papers: Sequence[str | Pat
             seeds=asked["seeds"],
         )
         loaded = replace(loaded, run=run)
-    return prepare(loaded, frame, _context(known, loaded.name))
+    return prepare(loaded, frame, _context(known, loaded.name, frame))
 
 
 def load(target: str, papers: Sequence[str | Path]) -> Target:
@@ -121,10 +121,11 @@ def load(target: str, papers: Sequence[str | Path]) -> Target:
     return load_target(target, tuple(map(Path, papers)))
 
 
-def _context(known: Mapping[str, Any], target: str) -> ReportContext:
+def _context(known: Mapping[str, Any], target: str, frame: pd.DataFrame) -> ReportContext:
     """Return what a report says beside the numbers, from what a frame knows of its making."""
     from ..reports.context import ReportContext
     from ..tables.verdicts.places import Scope
+    from .env import of_cells
     from .evidence import evidence_source, files_of_datasets
     from .store import MARK, Store
 
@@ -139,12 +140,17 @@ def _context(known: Mapping[str, Any], target: str) -> ReportContext:
             noise=_tuple(wanted["noise"]),
             places=None if places is None else frozenset((d, c) for d, c in places),
         )
-    evidence, store = None, Path(known["store"])
+    evidence, environment, store = None, {}, Path(known["store"])
     if (store / MARK).is_file():
+        opened, done = Store(store), frame.loc[frame["status"] == "done", "key"]
+        # Cells may have been deleted since the frame was made; its numbers still stand.
+        kept = (key for key in done if (opened.folder(key) / "env.json").is_file())
+        environment = of_cells(opened.load_json(key, "env") for key in kept)
         root = Path(known["data_root"]) if known["data_root"] else None
         evidence = evidence_source(Store(store), files_of_datasets(known["datasets"], root))
     return ReportContext(
         methods=tuple(map(_info, known["methods"])),
+        environment=environment,
         preset=known["preset"],
         version=known["version"],
         evidence=evidence,

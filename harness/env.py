@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import metadata
 from typing import Any
@@ -72,3 +73,19 @@ def capture(device: str) -> dict[str, Any]:
         found["cudnn"] = torch.backends.cudnn.version()
         found["tf32"] = torch.backends.cuda.matmul.allow_tf32
     return found
+
+
+def of_cells(found: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return what cells say of where they ran, by name; several answers stand side by side.
+
+    Parameters
+    ----------
+    found
+        What `capture` gave for each cell, as the store keeps it.
+    """
+    values: dict[str, dict[str, None]] = {}
+    for one in found:
+        flat = {name: v for name, v in one.items() if not isinstance(v, dict)}
+        for name, value in (flat | one.get("packages", {})).items():
+            values.setdefault(name, {})[str(value)] = None
+    return {name: " / ".join(sorted(texts)) for name, texts in values.items()}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -172,6 +173,9 @@ def test_report_and_figures_write_files(frame, tmp_path):
     """The report's files and the figures that the results allow are written and returned."""
     written = repro.report("rad/table1", frame, tmp_path / "r")
     assert {path.name for path in written} >= {"table1.html", "table1.tex", "table1_sd.tex"}
+    page = next(path for path in written if path.suffix == ".html").read_text(encoding="utf-8")
+    assert 'id="environment"' in page
+    assert platform.python_version() in page
     drawn = repro.figures("rad/table1", frame, tmp_path / "f", formats=["svg"])
     assert drawn
     assert all(path.read_bytes().lstrip().startswith(b"<?xml") for path in drawn)

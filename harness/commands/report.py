@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -116,24 +115,14 @@ def _evidence(store: Store, rows: pd.DataFrame, data_root: Path | None) -> Evide
 
 def _context(store: Store, edition: Edition, evidence: EvidenceSource) -> ReportContext:
     from ...reports.context import ReportContext
-    from ..env import package_version
+    from ..env import of_cells, package_version
     from .stored_methods import infos
 
     done = edition.frame.loc[edition.frame["status"] == "done", "key"]
     return ReportContext(
         methods=infos(edition.frame),
-        environment=_environment(store.load_json(key, "env") for key in done),
+        environment=of_cells(store.load_json(key, "env") for key in done),
         preset=edition.preset,
         version=package_version("adrepro"),
         evidence=evidence,
     )
-
-
-def _environment(found: Iterable[dict[str, Any]]) -> dict[str, str]:
-    """Return what the cells say of where they ran; several answers stand side by side."""
-    values: dict[str, dict[str, None]] = {}
-    for one in found:
-        flat = {name: v for name, v in one.items() if not isinstance(v, dict)}
-        for name, value in (flat | one.get("packages", {})).items():
-            values.setdefault(name, {})[str(value)] = None
-    return {name: " / ".join(sorted(texts)) for name, texts in values.items()}
