@@ -110,8 +110,8 @@ class Claims:
             for owner in owners
         )
 
-    def _make(self, key: str) -> bool:
-        path = self._folder / key
+    def _make(self, name: str) -> bool:
+        path = self._folder / name
         try:
             os.link(self._own, path)
         except FileExistsError:
@@ -148,21 +148,30 @@ class Claims:
         return raw if now - since > self._lease_s else None
 
     def _set_aside(self, key: str, judged: bytes) -> bool:
-        """Remove a stale claim; of several that try, one does."""
+        """Remove a stale claim; of several that try, one does.
+
+        The right to remove it is a file of its own, named after the claim that was judged: without
+        it, one that comes late would move the new claim away, and a third could claim in between.
+        """
+        token = _owner(judged).get("token")
+        right = f".{key}.{token or 'unread'}.stale"
+        if not self._make(right):
+            return False
         path, aside = self._folder / key, self._folder / f".{uuid.uuid4().hex}.stale"
         try:
+            if _owner(_read(path)).get("token") != token:
+                return not path.exists()  # let go of, or already another's
             os.rename(path, aside)
-        except FileNotFoundError:
-            return True  # let go of, or set aside by another; whoever makes the next one has it
-        try:
-            moved = _read(aside)
-            if _owner(moved).get("token") != _owner(judged).get("token"):
-                # Another was quicker, and this is already its new claim: put back.
+            if _owner(_read(aside)).get("token") != token:
+                # Let go of and claimed anew at this very moment: put back.
                 with contextlib.suppress(OSError):
                     os.link(aside, path)
                 return False
+        except FileNotFoundError:
+            return True  # let go of; whoever makes the next one has it
         finally:
             aside.unlink(missing_ok=True)
+            (self._folder / right).unlink(missing_ok=True)
         self._seen.pop(key, None)
         return True
 

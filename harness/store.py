@@ -257,7 +257,7 @@ class Store:
         body = {
             "key": identity.key,
             "document": identity.document(),
-            "row": dict(row) | {"warnings": redacted_values(row.get("warnings", []))},
+            "row": {n: redacted_values(v) if n == "warnings" else v for n, v in row.items()},
             "files": {name: sha256(data) for name, data in files.items()},
         }
         write_signed(folder / "result.json", body)
