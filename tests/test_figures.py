@@ -269,3 +269,11 @@ def test_synthetic_figures_say_so():
     for one in available(found):
         figure = one.draw(found, PAGE)
         assert "no reproduction" in figure.get_suptitle()
+
+
+def test_category_is_named_after_its_dataset_only_where_it_is_its_namesake():
+    """A category whose name is part of a dataset's is not that dataset."""
+    _, found = material()
+    assert found.category_title("mvtec_ad", "m") == "m"
+    assert found.category_title("ksdd2", "ksdd2") == found.dataset_title("ksdd2") != "ksdd2"
+    assert found.category_title("synthetic_ksdd2", "ksdd2") == "synthetic_ksdd2"

@@ -78,7 +78,10 @@ def _panels(material: Material) -> dict[str, list[Place]]:
         for category in dict.fromkeys(p.category for p in own if p.category != AVERAGE):
             part = [place for place in own if place.category == category]
             if _compared(part) and len(panels) < _MOST_PANELS:
-                panels[material.category_title(dataset, category)] = part
+                title = material.category_title(dataset, category)
+                if title in panels:  # another dataset has one of that name
+                    title = f"{material.dataset_title(dataset)}, {title}"
+                panels[title] = part
     return panels
 
 

@@ -63,7 +63,7 @@ class Material:
 
     def category_title(self, dataset: str, category: str) -> str:
         """Return a category's printed name; that of its dataset where this has no other."""
-        if category in dataset:
+        if dataset.rpartition("_")[2] == category:  # (synthetic_)ksdd2: named after its only one
             return self.dataset_title(dataset)
         for own, name, label in self.model.categories:
             if (own, name) == (dataset, category):
