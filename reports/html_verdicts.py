@@ -61,6 +61,8 @@ def summary(check: Check | None) -> dict[str, Any] | None:
         return None
     return {
         "heading": "Verdicts",
+        # Seven zeros would not say why.
+        "nothing": "" if check.cells else f"{words.NOTHING[0].upper()}{words.NOTHING[1:]}.",
         "text": words.counts(check),
         "counts": [
             sign(verdict) | {"count": str(count), "meaning": verdict.meaning}

@@ -263,3 +263,14 @@ def test_missing_images_are_said(model):
         found = thumbs_of(model, ReportContext(evidence=source))
         assert not found.of
         assert "not at hand" in found.note
+
+
+def test_nothing_to_judge_says_why():
+    """Where no number is printed for what ran, the page says so instead of counting to zero."""
+    from dataclasses import replace
+
+    frame = make_frame(TABLE1, methods=["differnet"])
+    check = replace(judge(TABLE1, frame, methods=INFOS), cells=())
+    text = render_html(build_model(TABLE1, frame, methods=INFOS), CONTEXT, check)
+    assert words.NOTHING[1:] in text
+    assert '<ul class="verdicts">' not in text
