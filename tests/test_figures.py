@@ -277,3 +277,16 @@ def test_category_is_named_after_its_dataset_only_where_it_is_its_namesake():
     assert found.category_title("mvtec_ad", "m") == "m"
     assert found.category_title("ksdd2", "ksdd2") == found.dataset_title("ksdd2") != "ksdd2"
     assert found.category_title("synthetic_ksdd2", "ksdd2") == "synthetic_ksdd2"
+
+
+def test_pareto_takes_times_over_shared_cells_only():
+    """Slow levels that another method lacks count for neither: time and quality are of one set."""
+    slow = {("rad", "mvtec_ad"): {"fit_s": 1000.0}}
+    frame, _ = material(change=slow)
+    at_zero = frame["noise"] == 0
+    frame.loc[at_zero & (frame["method"] == "rad"), "fit_s"] = 10.0
+    kept = frame[at_zero | (frame["method"] != "patchcore")]
+    model = build_model(load_target("rad/table1"), kept)
+    runs = [run for run in model.runs if run.dataset == "mvtec_ad"]
+    spots = {s.method: s.time for s in pareto._spots(runs, "image_auroc", "training_h", 3600.0)}
+    assert spots["rad"] == pytest.approx(10.0)
