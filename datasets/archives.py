@@ -9,14 +9,13 @@ beside the target, which takes the target's name only when everything is there.
 from __future__ import annotations
 
 import bz2
+import glob
 import gzip
 import lzma
 import re
 import shutil
 import stat
 import tarfile
-import time
-import uuid
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -25,9 +24,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from .errors import DataError
+from .owners import left_behind, owner_tag
 
 _CHUNK = 1 << 20
-_ORPHAN_AGE_S = 24 * 3600
 _DRIVE = re.compile(r"[A-Za-z]:")
 _DECOMPRESSORS: tuple[tuple[bytes, Callable[[Path], Any]], ...] = (
     (b"\x1f\x8b", gzip.open),
@@ -149,7 +148,7 @@ def extract(
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _sweep_orphans(target)
-        fresh = target.with_name(f".{target.name}.extract-{uuid.uuid4().hex}")
+        fresh = target.with_name(f".{target.name}.extract{owner_tag()}")
         fresh.mkdir()
     except OSError as err:
         raise DataError(f"{target}: cannot be made ({err.strerror})") from err
@@ -167,10 +166,10 @@ def extract(
 
 
 def _sweep_orphans(target: Path) -> None:
-    """Remove what a killed extraction left behind, once it is too old to be still running."""
-    for orphan in target.parent.glob(f".{target.name}.extract-*"):
-        if time.time() - orphan.stat().st_mtime > _ORPHAN_AGE_S:
-            shutil.rmtree(orphan, ignore_errors=True)
+    """Remove what killed extractions left behind, and nothing of one that may still be running."""
+    started = target.parent.glob(f".{glob.escape(target.name)}.extract*")
+    for orphan in left_behind(started, target.parent):
+        shutil.rmtree(orphan, ignore_errors=True)
 
 
 def _unpack(archive: Path, folder: Path, limits: Limits) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-import uuid
 from pathlib import Path
+
+from .owners import temporary_name
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -19,7 +20,7 @@ def write_atomic(path: Path, data: bytes) -> None:
         The folder cannot be written; nothing is left behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    temporary = path.with_name(temporary_name(path.name))
     try:
         with temporary.open("xb") as handle:
             handle.write(data)

@@ -2,53 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import platform
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-
-@cache
-def machine_id() -> str:
-    """Return a name of this machine that outlives a restart."""
-    return f"{platform.node()}/{_read('/etc/machine-id')}"
-
-
-@cache
-def boot_id() -> str:
-    """Return a name of this machine's present boot; empty where the system has none."""
-    return _read("/proc/sys/kernel/random/boot_id")
-
-
-@cache
-def pid_namespace() -> str:
-    """Return the name space that process numbers of this process mean something in."""
-    with contextlib.suppress(OSError):
-        return os.readlink("/proc/self/ns/pid")
-    return ""
-
-
-def process_start(pid: int) -> str | None:
-    """Return when a process began, in a form that no clock can change; None if it does not live.
-
-    A number is used again in time: number and start together name a process.
-    """
-    stat = _read(f"/proc/{pid}/stat")
-    if stat:
-        # Behind the name, which may hold anything, stand the state and, as the 20th, the start.
-        fields = stat.rpartition(")")[2].split()
-        return None if fields[0] in "ZX" else fields[19]
-    if os.path.isdir("/proc/self"):
-        return None
-    import psutil
-
-    try:
-        return repr(psutil.Process(pid).create_time())
-    except psutil.NoSuchProcess:
-        return None
+from ..datasets.owners import boot_id, machine_id, pid_namespace, process_start, read_text
 
 
 def describe() -> dict[str, Any]:
@@ -87,17 +47,10 @@ def out_of_memory_kills(events: Path | None = None) -> int:
         The group's ``memory.events``; None = that of this process.
     """
     if events is None:
-        own = _read("/proc/self/cgroup").rpartition("::")[2]
+        own = read_text("/proc/self/cgroup").rpartition("::")[2]
         events = Path("/sys/fs/cgroup") / own.lstrip("/") / "memory.events"
-    for line in _read(str(events)).splitlines():
+    for line in read_text(str(events)).splitlines():
         name, _, count = line.partition(" ")
         if name == "oom_kill":
             return int(count)
     return 0
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return ""

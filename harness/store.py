@@ -24,7 +24,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -34,12 +33,15 @@ from typing import Any
 import numpy as np
 
 from ..datasets.errors import StoreError
+from ..datasets.owners import FOREIGN_AGE_S, left_behind
 from .cell import SCHEMA, Identity, canonical_json
 from .files import npz_bytes, read_signed, sha256, write_atomic, write_signed
 from .locking import locked
 from .redact import redacted, redacted_values
 
 MARK = "store.json"
+# Folders in which files are written under a temporary name first.
+WRITTEN = ("", "cells/??/*/", "features/*/??/", "manifests/", "requests/", "tuning/")
 
 
 class Status(Enum):
@@ -180,18 +182,22 @@ class Store:
             for cell in _folders(group)
         )
 
-    def sweep(self, older_than_s: float = 3600.0) -> int:
-        """Remove temporary files that a killed run left behind; return how many.
+    def sweep(self, older_than_s: float = FOREIGN_AGE_S) -> int:
+        """Remove temporary files that killed runs have left behind; return how many.
 
-        Young ones stay: another run on the same store may be writing them at this moment.
+        Those of a process that lives stay, whatever their age: clocks jump, and work waits.
+
+        Parameters
+        ----------
+        older_than_s
+            Age at which those go whose owner cannot be asked: another machine's.
         """
         removed = 0
-        places = (".*.tmp", "cells/??/*/.*.tmp", "tuning/.*.tmp")
-        for orphan in (path for place in places for path in self.root.glob(place)):
-            with contextlib.suppress(FileNotFoundError):
-                if time.time() - orphan.stat().st_mtime > older_than_s:
-                    orphan.unlink()
-                    removed += 1
+        found = (path for folder in WRITTEN for path in self.root.glob(f"{folder}.*.tmp"))
+        for orphan in left_behind(found, self.root, older_than_s):
+            with contextlib.suppress(OSError):
+                orphan.unlink()
+                removed += 1
         return removed
 
     def has(self, key: str, name: str) -> bool:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+
+from ..datasets.owners import temporary_name
 
 Arrays = dict[str, np.ndarray]
 
@@ -48,15 +49,15 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
     plain = {name: np.ascontiguousarray(a, dtype=np.float32) for name, a in arrays.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
+    temporary = path.with_name(temporary_name(path.name))
     try:
-        with os.fdopen(handle, "wb") as stream:
+        with temporary.open("xb") as stream:
             stream.write(save(plain, metadata={"sha256": checksum(plain)}))
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
