@@ -122,6 +122,7 @@ def _evidence(store: Store, record: Record, cell: Cell, files: Files) -> Evidenc
     return Evidence(
         key=record.key,
         ids=tuple(image["id"] for image in tested),
+        hashes=tuple(image["sha256"] for image in tested),
         labels_N=arrays["test_labels"].astype(bool),
         scores_N=arrays["test_scores"].astype(np.float64),
         threshold=float(arrays["threshold"]) if np.isfinite(arrays["threshold"]) else None,

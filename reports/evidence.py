@@ -24,6 +24,8 @@ class Evidence:
         Of the cell.
     ids
         Of the test images, N.
+    hashes
+        Of their files, SHA-256, N.
     labels_N
         ``bool [N]``, True = anomalous.
     scores_N
@@ -51,6 +53,7 @@ class Evidence:
 
     key: str
     ids: tuple[str, ...]
+    hashes: tuple[str, ...]
     labels_N: np.ndarray  # noqa: N815
     scores_N: np.ndarray  # noqa: N815
     threshold: float | None

@@ -101,7 +101,8 @@ def details(model: TableModel, places: Places, thumbs: Thumbs) -> dict[str, Any]
         ``rows`` names what is shown of a run; ``runs`` has for each run its seed and texts;
         ``made`` how each method's runs were made; ``cells`` has, in reading order over all blocks,
         title, facts, runs, an index into ``made`` and, for an average, a table of its categories;
-        ``thumbs`` gives by run its images and ``images`` their data.
+        ``thumbs`` gives by run its images, ``images`` their names, and ``pictures`` and ``maps``
+        their data.
     """
     behind: dict[tuple, list[int]] = {}
     for index, run in enumerate(model.runs):
@@ -120,7 +121,9 @@ def details(model: TableModel, places: Places, thumbs: Thumbs) -> dict[str, Any]
         "made": made,
         "cells": found,
         "thumbs": {str(index): images for index, images in thumbs.of.items()},
-        "images": list(thumbs.images),
+        "images": thumbs.images,
+        "pictures": thumbs.pictures,
+        "maps": thumbs.maps,
         "note": thumbs.note,
     }
 
@@ -194,13 +197,14 @@ def _categories(
     runs = [model.runs[index] for _, own in members for index in own]
     seeds = sorted({run.seed for run in runs})
     labels = {(dataset, category): label for dataset, category, label in model.categories}
-    rows = []
+    rows, behind = [], []
     for category, own in members:
         by_seed = {model.runs[i].seed: model.runs[i] for i in own}
         dataset = model.runs[own[0]].dataset
         texts = [_pattern(by_seed.get(seed), metrics) for seed in seeds]
         rows.append([labels.get((dataset, category), category), texts])
-    return {"heads": [f"Seed {seed}" for seed in seeds], "rows": rows}
+        behind.append(own)
+    return {"heads": [f"Seed {seed}" for seed in seeds], "rows": rows, "runs": behind}
 
 
 def _pattern(run: Run | None, metrics: Sequence[str]) -> str:

@@ -36,6 +36,7 @@ def evidence(key, **changes):
     found = Evidence(
         key=key,
         ids=tuple(f"bottle/test/{name}/{i:03}.png" for i, name in enumerate(names)),
+        hashes=tuple(f"hash {i}" for i in range(20)),
         labels_N=labels,
         scores_N=draw.normal(0, 1, 20) + 1.5 * labels,
         threshold=0.75,

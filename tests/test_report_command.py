@@ -97,7 +97,7 @@ def details(path):
 
 
 def test_images_only_where_they_are_at_hand(world, ran):
-    """Thumbnails are of the first seed at both ends; without images the page says so."""
+    """Every cell of the page has thumbnails; without images the page says so."""
     world.reproduce("report", *world.common, "--out", world.root / "a", "-q")
     none = details(world.root / "a/tiny_table1.html")
     assert none["thumbs"] == {}
@@ -105,9 +105,16 @@ def test_images_only_where_they_are_at_hand(world, ran):
     data = ("--data-root", ran / "data")
     world.reproduce("report", *world.common, *data, "--out", world.root / "b", "-q")
     some = details(world.root / "b/tiny_table1.html")
-    assert {some["runs"][int(run)][0] for run in some["thumbs"]} == {"0"}
-    assert len(some["thumbs"]) == 2
-    assert all(uri.startswith("data:image/jpeg;base64,") for uri in some["images"])
+    assert len(some["thumbs"]) == len(some["runs"]) == 8
+    assert {some["runs"][int(run)][0] for run in some["thumbs"]} == {"0", "1", "2", "3"}
+    assert all(uri.startswith("data:image/webp;base64,") for uri in some["pictures"])
+    assert len(some["pictures"]) == len(set(some["pictures"]))
+    assert some["note"] == ""
+    # The same page a second time has the same bytes, images and all.
+    world.reproduce("report", *world.common, *data, "--out", world.root / "again", "-q")
+    for name in ("tiny_table1.html", "tiny_table1_other_settings.html"):
+        pair = [(world.root / folder / name).read_bytes() for folder in ("b", "again")]
+        assert pair[0] == pair[1]
     # A changed image is not the one that was judged: none of its cell are shown.
     changed = world.root / "data"
     shutil.copytree(ran / "data", changed)
@@ -116,8 +123,9 @@ def test_images_only_where_they_are_at_hand(world, ran):
     out = world.root / "c"
     world.reproduce("report", *world.common, "--data-root", changed, "--out", out, "-q")
     kept = details(out / "tiny_table1.html")
-    assert len(kept["thumbs"]) == 1
-    assert "Of 1 such results the images are not at hand" in kept["note"]
+    assert len(kept["thumbs"]) == 4
+    assert "Of 4 of 8 finished results the images are not at hand" in kept["note"]
+    assert kept["note"] in Page((out / "tiny_table1.html").read_text()).text
 
 
 def test_store_without_results(world):

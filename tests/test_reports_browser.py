@@ -141,7 +141,7 @@ def test_a_cell_opens_and_closes(page):
     ):
         assert word in shown
     image = dialog.locator("img").first
-    assert image.evaluate("image => image.naturalWidth") == 96
+    assert image.evaluate("image => image.naturalWidth") == 80
     assert image.get_attribute("alt")
     page.keyboard.press("Escape")
     assert not dialog.is_visible()

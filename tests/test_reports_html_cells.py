@@ -13,11 +13,9 @@ from table_frames import make_frame
 from test_reports_html import CONTEXT, Page
 from test_reports_text import CHANGE, INFOS
 
-from adrepro.reports import html_thumbs
-from adrepro.reports.context import ReportContext
 from adrepro.reports.evidence import Evidence
 from adrepro.reports.html import render_html
-from adrepro.reports.html_thumbs import BUDGET, EACH, ranked, thumbs_of
+from adrepro.reports.html_thumbs import EACH, ranked
 from adrepro.reports.text import render_csv
 from adrepro.reports.verdicts import words
 from adrepro.tables.assemble import build_model
@@ -189,6 +187,7 @@ def evidence(labels, scores, pixels=None, key="k"):
     return Evidence(
         key=key,
         ids=tuple(f"c/test/kind/{i:03}.png" for i in range(len(labels))),
+        hashes=tuple(f"{key if pixels else ''} {i}" for i in range(len(labels))),
         labels_N=labels,
         scores_N=np.asarray(scores, dtype=float),
         threshold=0.5,
@@ -228,41 +227,6 @@ def test_worst_images_by_a_plain_loop(found):
 def test_one_kind_alone_cannot_be_misjudged():
     """Without anomalous images nothing is called worst or best."""
     assert ranked(evidence([False, False], [1, 2])) == ([], [])
-
-
-def test_thumbnails_are_small_and_stand_once(model, monkeypatch):
-    """Equal images are stored once; the size of each is the thumbnail's."""
-    from PIL import Image
-
-    source = ReportContext(evidence=lambda key: evidence([True, False] * 6, range(12), key=key))
-    found = thumbs_of(model, source)
-    assert len(found.of) == 2 * 2 * 16
-    assert len(found.images) <= 12
-    for uri in found.images:
-        image = Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
-        assert image.size == (96, 96)
-    levels = {model.runs[index].noise for index in found.of}
-    assert levels == {0.0, 50.0}
-    monkeypatch.setattr(html_thumbs, "BUDGET", 20_000)
-    drawn = iter(range(10**6))
-    noise = np.random.default_rng(0)
-
-    def fresh(_):
-        next(drawn)
-        return noise.integers(0, 255, (64, 64, 3), dtype=np.uint8)
-
-    limited = thumbs_of(model, ReportContext(evidence=lambda k: evidence([1, 0], [0, 1], fresh)))
-    assert sum(map(len, limited.images)) <= 20_000 < BUDGET
-    assert "to keep the page below 10 MB" in limited.note
-
-
-def test_missing_images_are_said(model):
-    """No source, no result and no image: each leaves nothing and a sentence."""
-    assert "without images" in thumbs_of(model, ReportContext()).note
-    for source in (lambda _: None, lambda _: evidence([1, 0], [0, 1], lambda _: None)):
-        found = thumbs_of(model, ReportContext(evidence=source))
-        assert not found.of
-        assert "not at hand" in found.note
 
 
 def test_nothing_to_judge_says_why():

@@ -39,35 +39,74 @@
     return list;
   };
 
+  const picture = (address, alt) => {
+    const image = make("img");
+    image.src = address;
+    image.alt = alt;
+    image.width = image.height = 80;
+    return image;
+  };
+  const named = (one, [index, score, above], before) => {
+    const side = one.threshold && `, ${above ? "" : "not "}above the threshold ${one.threshold}`;
+    return `${before}${data.images[index][1]}, score ${score}${side}`;
+  };
   const gallery = (title, shown) => {
-    const box = make("div", "", make("h3", title));
     const list = make("ul");
     list.className = "thumbs";
-    for (const [index, caption] of shown) {
-      const image = make("img");
-      image.src = data.images[index];
-      image.alt = caption;
-      image.width = image.height = 96;
-      list.append(make("li", "", make("figure", "", image, make("figcaption", caption))));
+    for (const [one, line, before] of shown) {
+      const caption = named(one, line, before);
+      const stack = make("div", "", picture(data.pictures[data.images[line[0]][0]], caption));
+      stack.className = "stack";
+      if (line.length > 3) stack.append(picture(data.maps[line[3]], "its anomaly map"));
+      list.append(make("li", "", make("figure", "", stack, make("figcaption", caption))));
     }
-    box.append(list);
-    return box;
+    return [make("h3", title), list];
+  };
+
+  const OUTRANKS = "every anomalous image outranks every nominal one.";
+  const seedImages = (one) => {
+    const lines = (kind) => one[kind].map((line) => [one, line, ""]);
+    const out = [];
+    if (one.worst.length) out.push(...gallery("Judged worst", lines("worst")));
+    // Without best ones the test set has one class only, and no image outranks another.
+    else if (one.best.length) out.push(make("p", `In this seed ${OUTRANKS}`));
+    if (one.best.length) out.push(...gallery("Judged best", lines("best")));
+    return out;
+  };
+  const everySeed = (runs) => {
+    const found = runs.filter((run) => data.thumbs[run]);
+    if (runs.length === 1) return found.flatMap((run) => seedImages(data.thumbs[run]));
+    return found.map((run, index) => {
+      const name = make("summary", `Images of seed ${data.runs[run][0]}`);
+      const box = make("details", "", name, ...seedImages(data.thumbs[run]));
+      box.open = index === 0;
+      return box;
+    });
+  };
+  // An average shows the one image of each category that is judged worst in its first seed.
+  const everyCategory = ({ rows, runs }) => {
+    const firsts = runs.map((own) => own.map((run) => data.thumbs[run]).find(Boolean));
+    const shown = firsts.flatMap((one, row) =>
+      (one ? one.worst.slice(0, 1) : []).map((line) => [one, line, `${rows[row][0]}: `]));
+    if (shown.length) return gallery("Judged worst, first seed", shown);
+    return firsts.some((one) => one?.best.length) ? [make("p", `In the first seeds ${OUTRANKS}`)]
+      : [];
   };
 
   const images = (cell) => {
-    const found = cell.runs.map((run) => data.thumbs[run]).filter(Boolean);
-    // An average shows the one image of each category that is judged worst.
-    const count = cell.table ? 1 : Infinity;
-    const pick = (kind) => found.flatMap((one) => one[kind].slice(0, count));
-    const out = [];
-    const worst = pick("worst");
-    if (worst.length) out.push(gallery("Judged worst", worst));
-    // Without best ones the test set has one class only, and no image outranks another.
-    else if (pick("best").length)
-      out.push(make("p", "In the seed kept here every anomalous image outranks every nominal one."));
-    const best = cell.table ? [] : pick("best");
-    if (best.length) out.push(gallery("Judged best", best));
-    if (data.note) out.push(make("p", data.note));
+    const box = make("div", "", ...(cell.table ? everyCategory(cell.table) : everySeed(cell.runs)));
+    box.id = "images";
+    const out = [box];
+    if (box.querySelector(".stack img + img")) {
+      const shows = make("input");
+      shows.type = "checkbox";
+      shows.checked = true;
+      shows.addEventListener("change", () => box.classList.toggle("bare", !shows.checked));
+      const label = make("label", "", shows, " Anomaly maps over the images");
+      label.className = "maps";
+      out.unshift(label);
+    }
+    if (data.note && !cell.runs.every((run) => data.thumbs[run])) out.push(make("p", data.note));
     return out;
   };
 
