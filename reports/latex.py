@@ -29,7 +29,7 @@ from .latex_parts import (
     spread_table,
 )
 from .latex_statistics import explained, section_tables
-from .latex_tabular import BOLD, split, tabular
+from .latex_tabular import BOLD, separation, split, tabular
 
 PACKAGES = ("booktabs", "graphicx", "siunitx")
 _USES = "\n".join(rf"\usepackage{{{name}}}" for name in PACKAGES)
@@ -230,12 +230,11 @@ def _float(layout: Layout, table: Table, caption: str, suffix: str, numbers: str
     label = "".join(
         c for c in f"{layout.label}-{suffix}" if c.isascii() and (c.isalnum() or c in ":-.")
     )
-    places = sum(column.places for column in table.columns)
     lines = [
         r"\begin{table}[htbp]",
         r"\centering\small",
         rf"\sisetup{{{numbers}}}",
-        rf"\setlength{{\tabcolsep}}{{{5 if places < 8 else 3}pt}}",
+        rf"\setlength{{\tabcolsep}}{{{separation(table)}pt}}",
         r"\setlength{\abovecaptionskip}{0pt}\setlength{\belowcaptionskip}{6pt}",
         rf"\caption{{{caption}}}",
         rf"\label{{{label}}}",

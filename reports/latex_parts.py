@@ -17,7 +17,7 @@ from .escape import latex
 
 DAGGER, DOUBLE_DAGGER = r"$^{\dagger}$", r"$^{\ddagger}$"
 _DIGITS = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
-_PLUS_MINUS = r"$\pm$\,"
+_PLUS_MINUS = r"$\pm$"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

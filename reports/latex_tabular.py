@@ -17,6 +17,8 @@ BOLD = r"\adreprobold"
 # line, one that would shrink by more than a fifth is split.
 _CHAR, _SEPARATION, _WIDEST = 4.6, 4, 590.0
 _MOST_ROWS = 40
+# Between the numbers of one column.
+_THIN = r"\,"
 # Longer names and heads are broken into lines.
 _LONG_NAME, _LONG_HEAD = 34, 26
 _COMMAND, _SILENT = re.compile(r"\\[a-zA-Z]+"), re.compile(r"[\\{}$^]")
@@ -34,6 +36,16 @@ def split(table: Table) -> list[Table]:
             )
             found.append(Table(columns=tuple(table.columns[i] for i in indexes), rows=part))
     return found
+
+
+def separation(table: Table) -> int:
+    r"""Return half the space between columns in points, ``\tabcolsep``.
+
+    A column of several numbers holds together only where it stands further from its neighbours than
+    they from each other.
+    """
+    spread = any("" in column.joints for column in table.columns)
+    return 5 if spread or sum(column.places for column in table.columns) < 8 else 3
 
 
 def tabular(table: Table, layout: Layout) -> list[str]:
@@ -100,7 +112,7 @@ def _width(table: Table, index: int) -> float:
     )
     words = max(min(len(column.line.label), _LONG_HEAD), across, inside)
     joints = sum(map(len, column.joints))
-    gaps = 2 * _SEPARATION + 2 * (len(column.joints) - joints)
+    gaps = 2 * max(_SEPARATION, separation(table)) + 2 * (len(column.joints) - joints)
     return (words + joints) * _CHAR + gaps
 
 
@@ -116,18 +128,25 @@ def _preamble(table: Table) -> list[str]:
         fields = [row.fields[index] for row in table.rows]
         for place in range(column.places):
             parts = [f[place] for f in fields if len(f) == column.places]
-            found.append(_places([part for part in parts if part.digits]))
+            beside = place > 0 and not column.joints[place - 1]
+            found.append(_places([part for part in parts if part.digits], beside=beside))
             if place < len(column.joints):
-                found.append(rf"@{{{column.joints[place] or '~'}}}")
+                found.append(rf"@{{{column.joints[place] or _THIN}}}")
     return found
 
 
-def _places(parts: Sequence[Part]) -> str:
-    """Return an S column with room for these numbers and for what stands around them."""
+def _places(parts: Sequence[Part], *, beside: bool = False) -> str:
+    """Return an S column with room for these numbers and for what stands around them.
+
+    Numbers that belong to the one beside them stand close to it: where they differ in length, S
+    would set the shorter ones apart from it.
+    """
     if not parts:
         return "c"
     signs = "+" if any(part.digits[0] in "+-" for part in parts) else ""
     split_digits = [part.digits.lstrip("+-").partition(".") for part in parts]
+    if beside and len({len(whole) for whole, _, _ in split_digits}) > 1:
+        return "l"
     whole = max(len(whole) for whole, _, _ in split_digits)
     decimals = max(len(rest) for _, _, rest in split_digits)
     before = max((part.before for part in parts), key=_visible)

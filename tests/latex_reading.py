@@ -25,7 +25,7 @@ needs_tex = pytest.mark.skipif(bool(MISSING), reason=MISSING)
 
 _WORDS = {
     r"$\times$": "✗", r"\ldots{}": "…", r"\textendash{}": "–", r"$\cdot$": "·",
-    r"$\emptyset$": "∅", r"$^{\ddagger}$": "‡", r"$\ddagger$": "‡", r"$\pm$\,": " ± ",
+    r"$\emptyset$": "∅", r"$^{\ddagger}$": "‡", r"$\ddagger$": "‡", r"$\pm$": " ± ",
     "-{}": "-",
 }  # fmt: skip
 

@@ -229,6 +229,26 @@ def test_synthetic_data_show_no_reported_number(form):
     assert "(" not in "".join(t for table in read_tables(text) for _, ts in table for t in ts)
 
 
+def test_a_cell_is_closer_than_its_columns():
+    """Between the numbers of a cell stands less than between columns, whatever their length.
+
+    Deviations of 0.4 and 10.4 in one column are set left, at their means.
+    """
+    frame = make_frame(TABLE1, methods=["rad"])
+    far = (frame["noise"] == 0) & (frame["seed"] == 1) & (frame["category"] == "bottle")
+    frame.loc[far, "image_auroc"] = 0.2
+    rad = MethodInfo(name="rad", title="RAD", paper_backbone="alexnet", paper_image_size=448)
+    text = render_latex(build_model(TABLE1, frame, methods=[rad]), Form.SPREAD)
+    (colsep,) = {float(found) for found in re.findall(r"\\tabcolsep\}\{(\d+)pt", text)}
+    (line, *_) = re.findall(r"\\begin\{tabular\}\{(.*)\}$", text, flags=re.MULTILINE)
+    first, second, *_ = line.removeprefix("@{}l").split("S[table-format={2.1}]")[1:]
+    # One reported number is 100, without places.
+    assert first == r"@{\,}l@{\,}l"
+    assert second.startswith(r"@{\,}S[table-format={{$\pm$}1.1}]@{\,}")
+    thin = 9 / 6  # points, of 9 point type
+    assert 2 * colsep > 4 * thin
+
+
 def test_one_seed_has_no_deviation():
     """Without a second seed the form with deviations says so and shows no ±."""
     text = render_latex(build("rad/table2", seeds=1, methods=("rad",)), Form.SPREAD)
