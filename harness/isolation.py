@@ -3,47 +3,118 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import random
-import sys
-import warnings
 from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from ..datasets.errors import ContractError
+from .knobs import knobs
+
+if TYPE_CHECKING:
+    from ..methods.features import FeatureProvider
+
+State = tuple[Any, ...]
+
+
+def state_now() -> State:
+    """Return the values of all `knobs` of this process."""
+    return tuple(knob.read() for knob in knobs())
+
+
+def put_back(state: State) -> None:
+    """Give all knobs the values they had; one that cannot be put back keeps no other from it.
+
+    Raises
+    ------
+    Exception
+        What the last knob raised that could not be put back: the process is not as it was, and
+        must not run another cell.
+    """
+    with contextlib.ExitStack() as after:
+        for knob, value in reversed(list(zip(knobs(), state, strict=True))):
+            after.callback(knob.put_back, value)
 
 
 @contextlib.contextmanager
-def own_state() -> Iterator[None]:
+def own_state(features: FeatureProvider | None = None) -> Iterator[None]:
     """Put the process back afterwards: a worker runs many cells, a method may change anything.
 
-    Restored are the working folder, environment variables, Python's search path and warning
-    filters, NumPy's error handling, the global generators of Python, NumPy and torch on CPU, and
-    torch's default type, number of threads, gradient mode and determinism.
+    Parameters
+    ----------
+    features
+        What the cell shares with others. Features are computed as if nothing had been changed, as
+        other cells read them; a network that was changed is let go of, and is loaded anew.
+
+    Raises
+    ------
+    ContractError
+        Features are wanted of a network that the method has changed.
     """
     import torch
 
+    before = state_now()
     with contextlib.ExitStack() as after:
-        after.callback(os.chdir, Path.cwd())
-        after.callback(_restore_environment, dict(os.environ))
-        after.callback(sys.path.__setitem__, slice(None), list(sys.path))
-        after.callback(random.setstate, random.getstate())
-        after.callback(np.random.set_state, np.random.get_state())
-        after.enter_context(np.errstate())
-        after.callback(torch.set_rng_state, torch.get_rng_state())
-        after.callback(torch.set_default_dtype, torch.get_default_dtype())
-        after.callback(torch.set_num_threads, torch.get_num_threads())
-        after.callback(torch.set_grad_enabled, torch.is_grad_enabled())
-        after.callback(
-            torch.use_deterministic_algorithms,
-            torch.are_deterministic_algorithms_enabled(),
-            warn_only=torch.is_deterministic_algorithms_warn_only_enabled(),
-        )
-        after.enter_context(warnings.catch_warnings())
+        after.callback(put_back, before)
+        # Gradient and inference modes are put back by this guard, also where a method has entered
+        # one and not left it.
+        after.enter_context(torch.inference_mode(mode=torch.is_inference_mode_enabled()))
+        if features is not None:
+            after.enter_context(_shared(features, before))
         yield
 
 
-def _restore_environment(before: dict[str, str]) -> None:
-    if dict(os.environ) != before:
-        os.environ.clear()
-        os.environ.update(before)
+@contextlib.contextmanager
+def _shared(features: FeatureProvider, before: State) -> Iterator[None]:
+    """Guard what a provider shares between cells."""
+    seen: list[State] = []
+
+    def unchanged() -> bool:
+        """Say whether the network is as it was when it was seen first."""
+        network = features.loaded
+        if network is None:
+            return True
+        seen.append(stamp(network.model))
+        del seen[1:-1]
+        return seen[0] == seen[-1]
+
+    @contextlib.contextmanager
+    def as_before() -> Iterator[None]:
+        if not unchanged():
+            raise ContractError(
+                "the method has changed context.features.backbone, which other cells share; "
+                "change a copy.deepcopy of it"
+            )
+        mine = state_now()
+        put_back(before)
+        try:
+            yield
+            unchanged()  # one that was loaded just now is seen before the method has it
+        finally:
+            put_back(mine)
+
+    unchanged()
+    features.guard = as_before
+    try:
+        yield
+    finally:
+        features.guard = contextlib.nullcontext
+        if not unchanged():
+            features.forget_backbone()
+
+
+_HOOKS = (
+    "_forward_hooks",
+    "_forward_pre_hooks",
+    "_backward_hooks",
+    "_backward_pre_hooks",
+)
+
+
+def stamp(model: Any) -> State:
+    """Return what tells whether a network was changed in any ordinary way."""
+    parts: list[Any] = []
+    for module in model.modules():
+        hooks = (len(getattr(module, name)) for name in _HOOKS)
+        parts.append((id(module), module.training, *hooks))
+        own = (*module.parameters(recurse=False), *module.buffers(recurse=False))
+        parts += [(id(t), t.data_ptr(), t._version, t.requires_grad) for t in own]
+    return tuple(parts)

@@ -60,7 +60,7 @@ def run_cell(
     store = Store(task.store)
     log = CappedLog(LOG_LIMIT)
     try:
-        with own_state(), contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+        with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
             held = (fits or Fits(), shared or SharedScores())
             row, arrays, documents = _measure(task, features, progress, *held)
         with phase("write"):
@@ -85,16 +85,17 @@ def _measure(
         return *measure_file(task, task.scores), _documents(task)
     start = time.perf_counter()
     cell = task.identity.cell
-    with phase("load"):
-        context = context_of(task, features, progress)
-        test = image_set(task.test, cell.image_size)
-    before = features.compute_s
-    fitted = fit_task(task, context, fits)
-    shared = not fits.first_use(training_key(task))
-    if not shared:
-        print(fitted.log, end="")
-        before -= fitted.features_s
-    scored = score_task(task, fitted.method, test, context, shared_scores)
+    with own_state(features):  # metrics are not measured in what a method has made of the process
+        with phase("load"):
+            context = context_of(task, features, progress)
+            test = image_set(task.test, cell.image_size)
+        before = features.compute_s
+        fitted = fit_task(task, context, fits)
+        shared = not fits.first_use(training_key(task))
+        if not shared:
+            print(fitted.log, end="")
+            before -= fitted.features_s
+        scored = score_task(task, fitted.method, test, context, shared_scores)
     with phase("metrics"):
         scores = scored.scores
         if cell.evaluation == PER_IMAGE_MINMAX:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from .fitting import Clock, Fits, Fitted, context_of, finish_fit, new_method
 from .grouping import by_training
+from .isolation import own_state
 from .log import CappedLog
 from .memory import PeakMemory
 from .task import PhaseError, Task, as_failure, image_set, phase, training_key
@@ -54,7 +55,8 @@ def fit_stack(
         if len(ready) < 2:
             return
         try:
-            held = _fit_together(ready, log)
+            with own_state(features):
+                held = _fit_together(ready, log)
         except PhaseError as err:
             failure = as_failure(err)
             note = (

@@ -11,6 +11,7 @@ import numpy as np
 from ..datasets.seeds import derive_seed
 from .env import capture, device_name
 from .fitting import Clock
+from .isolation import own_state
 from .log import CappedLog
 from .store import Failure, Store
 from .task import PhaseError, as_failure, image_set, phase, seed_axes
@@ -49,7 +50,8 @@ def run_tuning(
     log = CappedLog(LOG_LIMIT)
     try:
         with phase("tune"):
-            with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+            quiet = contextlib.redirect_stdout(log), contextlib.redirect_stderr(log)
+            with quiet[0], quiet[1], own_state(features):
                 tuned = _tune(task, features, progress)
             write_tuned(store, tuned)
     except PhaseError as err:

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,6 +97,8 @@ class FeatureProvider:
         self._batch_scale = batch_scale
         self._batch = max(1, int(FORWARD_BATCH * batch_scale))
         self.compute_s = 0.0  # seconds spent on computing features, for whoever takes the time
+        # Entered around all that is shared by cells; the harness keeps a method's traces out there.
+        self.guard: Callable[[], AbstractContextManager[None]] = nullcontext
 
     @property
     def spec(self) -> BackboneSpec:
@@ -110,16 +113,26 @@ class FeatureProvider:
         import torch
 
         # Weights loaded inside an inference-mode block could never take part in a gradient.
-        with torch.inference_mode(False):
-            return load_backbone(self.spec, self.device)
+        with self.guard(), torch.inference_mode(False):
+            network = self.__dict__["backbone"] = load_backbone(self.spec, self.device)
+        return network
+
+    @property
+    def loaded(self) -> Backbone | None:
+        """The network if it has been loaded."""
+        return self.__dict__.get("backbone")
+
+    def forget_backbone(self) -> None:
+        """Let go of the network; it is loaded anew when it is needed."""
+        self.__dict__.pop("backbone", None)
 
     def uncached(self) -> FeatureProvider:
         """Return a provider on the same network that remembers nothing; to time the whole path."""
         cold = FeatureProvider(
             self._spec, self.device, None, memory_bytes=0, batch_scale=self._batch_scale
         )
-        if "backbone" in self.__dict__:
-            cold.__dict__["backbone"] = self.backbone
+        if self.loaded is not None:
+            cold.__dict__["backbone"] = self.loaded
         return cold
 
     def maps(
@@ -227,7 +240,7 @@ class FeatureProvider:
             import torch
 
             start = time.perf_counter()
-            with torch.inference_mode():
+            with self.guard(), torch.inference_mode():
                 for indices, pixels in _decoded(images, list(missing.values()), prepare, batch):
                     for i, arrays in zip(indices, compute(pixels), strict=True):
                         fresh[images.hashes[i]] = arrays

@@ -233,34 +233,6 @@ class WrongWeights(PixelMean):
         self.train_weights = np.full(len(train), 1.5, dtype=np.float32)
 
 
-class Vandal(PixelMean):
-    """Changes everything in its process that can be changed from inside."""
-
-    name = "toy-vandal"
-    title = "Vandal"
-
-    def fit(self, train: ImageSet, context: Context) -> None:
-        import random
-        import sys
-        import warnings
-
-        import torch
-
-        super().fit(train, context)
-        os.chdir("/")
-        os.environ["HOME"], os.environ["VANDAL"] = "/nowhere", "was here"
-        sys.path.insert(0, "/nowhere")
-        random.seed(1)
-        np.random.seed(1)
-        torch.manual_seed(1)
-        torch.set_default_dtype(torch.float64)
-        torch.set_num_threads(2)
-        torch.set_grad_enabled(False)
-        torch.use_deterministic_algorithms(True)
-        np.seterr(all="raise")
-        warnings.simplefilter("error")
-
-
 class Draws(PixelMean):
     """Scores with the global generators, the default type and the environment: a careless one."""
 
