@@ -209,17 +209,17 @@ def show_plan(grid: Grid, options: Options, *, as_json: bool = False) -> None:
 
 def execute(target: Target | None, grid: Grid, options: Options, *, as_json: bool = False) -> int:
     """Plan, run what is missing, write the report, print the table; return the exit code."""
-    from ..engines.base import load_engine
     from ..progress import duration
     from ..repeats import identical_seeds
+    from .asked import check_engine
     from .running import devices_of, run_plan
     from .show import report_context
 
+    check_engine(options)  # what is refused is refused before images are scanned
     if options.dry_run:
         show_plan(grid, options, as_json=as_json)
         return 0
     notes = make_console(stderr=True, quiet=options.quiet)
-    load_engine(options.engine)  # what is refused is refused before images are scanned
     device = devices_of(options)[0]
     require_writable(options.store, "--store")
     require_writable(options.out, "--out")

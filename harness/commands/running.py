@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from ...datasets.errors import UsageError
 from ..devices import default_jobs, resolve_devices, stack_limit
 from ..engines.base import PULLING, EngineOptions, load_engine
+from .asked import check_engine
 from .options import Options
 
 if TYPE_CHECKING:
@@ -46,13 +46,9 @@ def engine_options(options: Options, store: Store) -> EngineOptions:
     Raises
     ------
     UsageError
-        No such device, or settings for an engine that has none.
+        No such device, or something that the engine cannot follow.
     """
-    if options.engine_settings and options.engine in ("local", "worker"):
-        keys = ", ".join(options.engine_settings)
-        raise UsageError(
-            f"--engine-option {keys}: --engine {options.engine} has none; ray and slurm do"
-        )
+    check_engine(options)
     devices = devices_of(options)
     return EngineOptions(
         cache=store.features.absolute(),
@@ -67,7 +63,7 @@ def engine_options(options: Options, store: Store) -> EngineOptions:
 
 
 def _worker_arguments(options: Options) -> tuple[str, ...]:
-    """Return where data and weights lie, for workers that share this machine's folders."""
+    """Return what workers are to be given that share this machine's folders."""
     from ...datasets.catalog import resolve_data_root
 
     found = ["--data-root", str(resolve_data_root(options.data_root).absolute())]
@@ -75,6 +71,8 @@ def _worker_arguments(options: Options) -> tuple[str, ...]:
         name, equals, path = text.partition("=")
         if equals:
             found += ["--dataset", f"{name}={Path(path).expanduser().absolute()}"]
+    if options.stack != "auto":
+        found += ["--stack", options.stack]
     if options.weights:
         found += ["--weights", str(Path(options.weights).expanduser().absolute())]
     return (*found, *_allowed(options))

@@ -70,7 +70,7 @@ class EngineOptions:
         Whether no other run shares the devices, as far as whoever gave them knows.
     worker_arguments
         What `reproduce worker` is to be given where an engine starts it: where data and weights
-        lie.
+        lie, whether to stack.
     settings
         What ``--engine-option KEY=VALUE`` gave; each engine knows its own keys.
     """

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -84,12 +84,7 @@ def run_tasks(
     StoreError
         The array has ended and left cells.
     """
-    if importlib.util.find_spec("submitit") is None:
-        raise MissingExtraError("--engine slurm", "slurm")
-    settings = SlurmSettings.parse(options.settings)
-    if settings.cluster not in CLUSTERS:
-        given = f"--engine-option cluster={settings.cluster}"
-        raise UsageError(f"{given}: expected {' or '.join(CLUSTERS)}")
+    settings = check_settings(options.settings)
     extra = sbatch_parameters(settings.sbatch)
     if not tasks:
         return
@@ -108,6 +103,26 @@ def run_tasks(
         for job in jobs:
             if not job.done():
                 job.cancel(check=False)
+
+
+def check_settings(given: Mapping[str, str]) -> SlurmSettings:
+    """Return the settings; submits nothing.
+
+    Raises
+    ------
+    MissingExtraError
+        submitit is not installed.
+    UsageError
+        A setting that is none, or has an impossible value.
+    """
+    if importlib.util.find_spec("submitit") is None:
+        raise MissingExtraError("--engine slurm", "slurm")
+    settings = SlurmSettings.parse(given)
+    if settings.cluster not in CLUSTERS:
+        asked = f"--engine-option cluster={settings.cluster}"
+        raise UsageError(f"{asked}: expected {' or '.join(CLUSTERS)}")
+    sbatch_parameters(settings.sbatch)
+    return settings
 
 
 def _command(settings: SlurmSettings, store: Store, options: EngineOptions) -> tuple[str, ...]:

@@ -1,0 +1,92 @@
+"""Options that an engine cannot follow are refused: nothing that was asked for is ignored."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...datasets.errors import UsageError
+from ..engines.base import load_engine
+
+if TYPE_CHECKING:
+    from .options import Options
+
+
+def check_engine(options: Options) -> None:
+    """Refuse, before images are scanned, what the engine that was named cannot follow.
+
+    Raises
+    ------
+    UnknownNameError
+        No such engine, or no such setting of it.
+    MissingExtraError
+        It is not installed.
+    UsageError
+        An option that it would ignore, with where to give it instead.
+    """
+    load_engine(options.engine)
+    check = {"local": _local, "worker": _worker, "slurm": _slurm, "ray": _ray}[options.engine]
+    check(options)
+
+
+def _local(options: Options) -> None:
+    _refuse_settings(options)
+
+
+def _worker(options: Options) -> None:
+    _refuse_settings(options)
+    elsewhere = "--engine worker starts no process; give it to `reproduce worker`"
+    given = {
+        f"--jobs {options.jobs}": options.jobs is not None,
+        f"--device {options.device}": options.device != "auto",
+        f"--stack {options.stack}": options.stack != "auto",
+    }
+    for text, is_given in given.items():
+        if is_given:
+            raise UsageError(f"{text}: {elsewhere}")
+
+
+def _slurm(options: Options) -> None:
+    from ..engines.slurm import check_settings
+
+    settings = check_settings(options.engine_settings)
+    if options.jobs is not None:
+        raise UsageError(
+            f"--jobs {options.jobs}: --engine slurm has jobs of its own; give --engine-option "
+            f"workers={options.jobs}, or --engine-option jobs={options.jobs} for processes in each"
+        )
+    fitting = ("auto", "cuda") if settings.gpus else ("auto", "cpu")
+    if options.device not in fitting:
+        asked = 0 if options.device == "cpu" else options.device.count(",") + 1
+        raise UsageError(
+            f"--device {options.device}: --engine slurm computes on what its jobs ask for, "
+            f"gpus={settings.gpus}; give --engine-option gpus={asked} instead"
+        )
+
+
+def _ray(options: Options) -> None:
+    from ..engines.ray_runtime import RaySettings, require_ray
+
+    require_ray()
+    settings = RaySettings.parse(options.engine_settings)
+    if settings.address and options.jobs is not None:
+        raise UsageError(
+            f"--jobs {options.jobs}: a cluster runs as many processes as it has room for; give "
+            "--engine-option cpus=N or gpu-fraction=F for what each takes of it"
+        )
+    devices = [name.strip() for name in options.device.split(",")]
+    numbered = [name for name in devices if name.startswith("cuda:")]
+    # Ray counts the GPUs that it declares from 0, whatever number was meant.
+    first = {f"cuda:{index}" for index in range(len(numbered))}
+    if numbered and (settings.address or set(numbered) != first):
+        raise UsageError(
+            f"--device {options.device}: --engine ray chooses among GPUs by itself; give --device "
+            "cuda, and CUDA_VISIBLE_DEVICES for those of a machine that it may use"
+        )
+
+
+def _refuse_settings(options: Options) -> None:
+    if options.engine_settings:
+        keys = ", ".join(options.engine_settings)
+        raise UsageError(
+            f"--engine-option {keys}: --engine {options.engine} has none; ray and slurm do"
+        )
