@@ -13,11 +13,12 @@ from click.testing import CliRunner, Result
 from tiny_datasets import ksdd2, mvtec
 from tiny_server import Server, serve
 
-from adrepro.datasets.catalog import CATALOG
-from adrepro.datasets.entries import DatasetInfo
+from adrepro.datasets.catalog import CATALOG, load
+from adrepro.datasets.entries import Counts, DatasetInfo
 from adrepro.datasets.errors import AdreproError, DataError
 from adrepro.datasets.fetch import fetch
 from adrepro.datasets.manifest import ProblemKind
+from adrepro.datasets.tally import Tally, official, tally
 from adrepro.harness.commands.data import command
 
 
@@ -120,6 +121,51 @@ def test_command_list(tmp_path: Path) -> None:
     rows = json.loads(invoke("list", "--data-root", tmp_path, "--json").output)["datasets"]
     assert [row["name"] for row in rows] == list(CATALOG)
     assert [row["path"] for row in rows if row["path"]] == [str(tmp_path / "mvtec_ad")]
+
+
+@pytest.mark.parametrize("layout", ["mvtec", "ksdd2"])
+def test_list_says_how_much_is_there(tmp_path: Path, layout: str) -> None:
+    """What is on disk stands beside the official numbers; it is what the loader finds."""
+    name = {"mvtec": "mvtec_ad", "ksdd2": "ksdd2"}[layout]
+    root = {"mvtec": mvtec, "ksdd2": ksdd2}[layout](tmp_path / name)
+    members = load(CATALOG[name], root).members.values()
+    have = {
+        "categories": len(members),
+        "train": sum(len(each.train) for each in members),
+        "test": sum(len(each.test) for each in members),
+    }
+    rows = json.loads(invoke("list", "--data-root", tmp_path, "--json").output)["datasets"]
+    (row,) = (each for each in rows if each["path"])
+    assert row["on_disk"] == have
+    assert row["official"]["train"] + row["official"]["test"] == row["images"]
+    text = invoke("list", "--data-root", tmp_path).output
+    assert f"{have['train']} train, {have['test']} test" in text
+    assert f"{row['official']['train']} train, {row['official']['test']} test" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_list_counts_without_opening_a_file(tmp_path: Path) -> None:
+    """A copy with the official number of files is whole, whatever is in them."""
+    counts = {"one": Counts(train_nominal=3, test_nominal=1, test_anomalous=2)}
+    info = replace(CATALOG["mvtec_ad"], counts=counts)
+    for path in ("train/good/0", "train/good/1", "train/good/2", "test/good/0", "test/x/0"):
+        file = tmp_path / "one" / f"{path}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    (tmp_path / "one/ground_truth/x").mkdir(parents=True)
+    (tmp_path / "one/ground_truth/x/0_mask.png").touch()
+    assert tally(info, tmp_path) == Tally(categories=1, train=3, test=2)
+    (tmp_path / "one/test/x/1.PNG").touch()
+    assert tally(info, tmp_path) == official(info)
+    assert tally(info, tmp_path / "nowhere") == Tally(categories=0, train=0, test=0)
+
+
+def test_list_keeps_names_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In 80 columns every name stands on one line."""
+    monkeypatch.setenv("COLUMNS", "80")
+    text = invoke("list", "--data-root", tmp_path).output
+    firsts = [line.split()[0] for line in text.splitlines() if line.strip()]
+    assert all(firsts.count(name) == 2 for name in CATALOG)
 
 
 def test_command_scan_and_verify(tmp_path: Path) -> None:

@@ -309,6 +309,22 @@ def test_check_command_says_what_failed(here, capsys):
     assert "breaks the contract" in captured.err
 
 
+def test_list_keeps_names_whole(capsys, monkeypatch):
+    """In 80 columns every method, variant and backbone stands on one line, and none is cut."""
+    from adrepro.methods.registry import all_methods
+
+    monkeypatch.setenv("COLUMNS", "80")
+    assert invoke(["methods", "list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    for info in all_methods():
+        (own, paper) = (line for line in lines if line.split()[:1] == [info.name])
+        assert own.split()[1] == (info.backbone or "none")
+        assert info.paper.startswith(" ".join(paper.split()[1:]))
+        for variant in info.variants:
+            assert sum(line.split()[:1] == [f"{info.name}@{variant}"] for line in lines) == 1
+
+
 def test_list_command(capsys):
     """Both listings name every method; JSON carries settings and departures."""
     import json

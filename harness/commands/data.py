@@ -12,16 +12,14 @@ import click
 from ...datasets.catalog import (
     CATALOG,
     DATA_ROOT_VARIABLE,
-    DatasetInfo,
     dataset_info,
-    locate,
     open_dataset,
     parse_dataset_spec,
     resolve_data_root,
 )
 from ...datasets.errors import DataError
-from ..console import make_console
 from .bars import byte_progress, file_progress
+from .data_list import describe, print_datasets
 from .options import split_names
 
 if TYPE_CHECKING:
@@ -55,22 +53,12 @@ def command() -> None:
 @_data_root
 @_as_json
 def list_command(data_root: Path | None, as_json: bool) -> None:
-    """List the datasets that are known by name, and where they lie."""
-    rows = [_describe(info, data_root) for info in CATALOG.values()]
+    """List the datasets that are known by name, where they lie, and how much of each is there."""
+    rows = [describe(info, data_root) for info in CATALOG.values()]
     if as_json:
         _print_json({"data_root": str(resolve_data_root(data_root)), "datasets": rows})
         return
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=f"Datasets below {resolve_data_root(data_root)}", title_justify="left")
-    for heading in ("name", "title", "categories", "images", "licence", "where"):
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        where = row["path"] or row["hint"]
-        cells = (row["name"], row["title"], row["categories"], row["images"], row["licence"], where)
-        table.add_row(*(Text("" if cell is None else str(cell)) for cell in cells))
-    make_console().print(table)
+    print_datasets(rows, data_root)
 
 
 @command.command("scan")
@@ -190,25 +178,6 @@ def fetch_command(name: str, data_root: Path | None, yes: bool) -> None:
             dataset_info(name), data_root, consent=consent, say=click.echo, progress=progress
         )
     click.echo(f"ready: {where}")
-
-
-def _describe(info: DatasetInfo, data_root: Path | None) -> dict[str, Any]:
-    found = locate(info, data_root)
-    if info.archive:
-        hint = f"reproduce data fetch {info.name}"
-    else:
-        hint = "drawn on first use" if info.synthetic else f"{info.name}=/path/to/images"
-    return {
-        "name": info.name,
-        "title": info.title,
-        "categories": len(info.counts) or None,
-        "images": sum(each.total for each in info.counts.values()) or None,
-        "licence": info.licence,
-        "citation": info.citation,
-        "homepage": info.homepage,
-        "path": str(found) if found else None,
-        "hint": hint,
-    }
 
 
 def _scan(dataset: Dataset, *, cache: Path | None, no_cache: bool, workers: int | None) -> Manifest:

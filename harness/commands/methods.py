@@ -15,6 +15,9 @@ from rich.text import Text
 from ...datasets.errors import ContractError
 from ..console import make_console
 
+# Columns that are never broken.
+_NAMES = ("method", "variant", "backbone")
+
 
 @click.group(name="methods")
 def command() -> None:
@@ -31,26 +34,34 @@ def list_methods(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(info) for info in methods], indent=2))
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for head in ("method", "paper", "backbone", "pixels", "maps", "presets"):
-        table.add_column(head, overflow="fold", no_wrap=head == "method")
+    console = make_console()
+    # Names stay whole in 80 columns; papers, which do not fit beside them, have a table of theirs.
+    table = _table("method", "backbone", "pixels", "maps", "presets")
+    papers = _table("method", "paper")
     for info in methods:
         maps = "yes" if info.localises else "no"
-        presets = ", ".join(("paper", *info.presets))
-        row = (info.name, info.paper, info.backbone or "none", info.image_size, maps, presets)
+        presets = " ".join(("paper", *info.presets))
+        row = (info.name, info.backbone or "none", info.image_size, maps, presets)
         table.add_row(*(Text(str(text)) for text in row))
-    console = make_console()
-    console.print(table)
-    variants = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for head in ("variant", "as printed", "pixels", "its own under presets"):
-        variants.add_column(head, overflow="fold", no_wrap=head == "variant")
+        papers.add_row(Text(info.name), Text(info.paper))
+    variants = _table("variant", "as printed", "pixels", "its own under presets")
     for info in methods:
         for name, variant in info.variants.items():
             row = (f"{info.name}@{name}", variant["title"], variant["image_size"], _own(variant))
             variants.add_row(*(Text(str(text)) for text in row))
-    if variants.row_count:
-        console.print()
-        console.print(variants)
+    console.print(table)
+    for one in (papers, variants):
+        if one.row_count:
+            console.print()
+            console.print(one)
+
+
+def _table(*heads: str) -> Table:
+    """Return a table whose last column alone is folded, where it is no name."""
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for head in heads:
+        made.add_column(head, overflow="fold", no_wrap=head in _NAMES)
+    return made
 
 
 def _own(variant: Mapping[str, Any]) -> str:
