@@ -30,7 +30,7 @@ def figure_caption(model: TableModel) -> str:
         named = zip(map(quantity_title, model.metrics), kinds, strict=False)
         lines, band = ", ".join(f"{name} {kind}" for name, kind in named), "band"
     text = f"{model.level_title}: {lines}; mean over seeds, {band}: 95 % interval of "
-    text += "the mean (Student's t; none for one seed)."
+    text += "the mean (Student's t, cut at 0 and 100; none for one seed)."
     if model.beside and model.target.layout.block_per_method:
         text += f" Grey: {model.reported[0].title} as its paper reports it."
     elif model.beside:

@@ -9,7 +9,7 @@ from ..tables.quantities import title
 from ..tables.statistics.summary import Statistics
 from . import marks
 from .escape import latex
-from .statistics import grids
+from .statistics import INTERVALS, grids
 from .statistics_section import CAPTION, HEADING, section
 
 _HEAD = r"""% Put this line into the preamble, then \input this file where the tables are to stand:
@@ -31,7 +31,7 @@ def render_tex(found: Statistics, heading: str) -> str:
         Name of the target; it goes into captions and labels.
     """
     about = f"{heading}: {title(found.metric)}, percent."
-    said = " ".join([about, *found.notes])
+    said = " ".join([about, *found.notes, INTERVALS])
     if found.absent:
         said += f" Without any result: {', '.join(found.absent)}."
     parts = []

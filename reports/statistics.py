@@ -19,6 +19,10 @@ from .escape import markdown
 
 Rows = list[list[str]]
 NONE = "–"
+INTERVALS = (
+    "Intervals have 95 % confidence: over seeds Student's of the mean, cut at 0 and 100; over test "
+    "images, of a single run, the bootstrap's."
+)
 
 
 def render(found: Statistics, heading: str, *, as_markdown: bool = False) -> str:
@@ -35,7 +39,7 @@ def render(found: Statistics, heading: str, *, as_markdown: bool = False) -> str
     """
     mark, say = ("## ", markdown) if as_markdown else ("", statistics_text.paragraph)
     parts = [f"{mark}{say(f'{heading}: {title(found.metric)}, percent')}"]
-    parts += [say(note) for note in found.notes]
+    parts += [say(note) for note in (*found.notes, INTERVALS)]
     if found.absent:
         parts.append(say(f"Without any result: {', '.join(found.absent)}."))
     tables = list(grids(found))
@@ -114,7 +118,7 @@ def mean_text(place: Place) -> str:
 
 
 def interval_text(interval: Interval | None) -> str:
-    """Return ``"93.1 to 95.0"`` of an interval of fractions; a mean's may pass 100."""
+    """Return ``"93.1 to 95.0"`` of an interval of fractions."""
     if interval is None:
         return NONE
     return f"{100 * interval.low:.1f} to {100 * interval.high:.1f}"

@@ -21,8 +21,9 @@ from .statistics import NONE, interval_text, mean_ranks, mean_text, sentence
 HEADING = "Statistics"
 CAPTION = (
     "Average over all categories: mean ± standard deviation over seeds (95 % interval of the mean "
-    "over seeds, Student's t). Area: the mean height of that curve over the levels that all "
-    "methods have. Mean rank: over categories, each the mean over its levels; 1 is best."
+    "over seeds, Student's t, cut at 0 and 100). Area: the mean height of that curve over the "
+    "levels that all methods have. Mean rank: over categories, each the mean over its levels; 1 is "
+    "best."
 )
 
 

@@ -10,8 +10,8 @@ from ..tables.formatting import Mark
 from ..tables.layout import Line
 from ..tables.model import Block, BlockRow, Cell, Entry, TableModel, reason
 from ..tables.outcome import EXTRAPOLATED, EXTRAPOLATED_MEANING
-from ..tables.quantities import QUANTITIES, Pooling, title
-from ..tables.statistics.intervals import mean_interval
+from ..tables.quantities import QUANTITIES, Pooling, Unit, title
+from ..tables.statistics.intervals import mean_interval, of_fraction
 from . import cells, claims, marks, notes
 from .context import ReportContext
 from .escape import csv_text, markdown
@@ -33,9 +33,9 @@ def render_csv(model: TableModel) -> str:
     printed, only where it may be compared, with the note of the paper's file; ``difference`` is in
     the unit (points for percent). ``n_train`` and the two behind it are means over seeds, empty for
     averages over categories; ``ci_low`` and ``ci_high`` bound the mean over seeds with 95 %
-    confidence (Student), in the unit of ``mean``, empty for one seed. ``symbol`` is what every
-    other output shows where ``mark`` says why there is no number; ``reported_symbol`` the same for
-    a number that the paper does not report, or not for such a run.
+    confidence (Student), in the unit of ``mean``, of fractions cut at 0 and 1, empty for one seed.
+    ``symbol`` is what every other output shows where ``mark`` says why there is no number;
+    ``reported_symbol`` the same for a number that the paper does not report, or not for such a run.
     """
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
@@ -85,10 +85,13 @@ def _csv_row(
 def _csv_interval(entry: Entry) -> list[str]:
     found = entry.outcome.estimate
     # A pooled ratio is no mean over seeds.
-    plain = QUANTITIES[entry.metric].pooling is Pooling.MEAN
+    quantity = QUANTITIES[entry.metric]
+    plain = quantity.pooling is Pooling.MEAN
     if found is None or found.sd is None or not plain:
         return ["", ""]
     interval = mean_interval(float(found.mean), found.sd, found.n)
+    if quantity.unit is Unit.PERCENT:
+        interval = of_fraction(interval)
     return [repr(interval.low), repr(interval.high)]
 
 

@@ -1,6 +1,10 @@
 """Comparisons err as often as they say; reports show what `stats` prints."""
 
+import csv
 import html
+import io
+import json
+import re
 
 import numpy as np
 import pytest
@@ -9,10 +13,12 @@ from table_frames import make_frame
 
 from adrepro.reports.context import ReportContext
 from adrepro.reports.figures.noise import band
+from adrepro.reports.figures.series import points
 from adrepro.reports.html import render_html
-from adrepro.reports.statistics import interval_text
+from adrepro.reports.latex_statistics import render_tex
+from adrepro.reports.statistics import interval_text, render, render_json
 from adrepro.reports.statistics_section import section
-from adrepro.reports.text import render_markdown
+from adrepro.reports.text import render_csv, render_markdown
 from adrepro.tables.assemble import build_model
 from adrepro.tables.papers import load_target
 from adrepro.tables.quantities import title
@@ -127,6 +133,57 @@ def test_the_band_is_the_interval(frame):
         shaded = band(entry)
         if bounded:
             half = stats.t.ppf(0.975, found.n - 1) * found.sd / np.sqrt(found.n)
-            assert shaded == pytest.approx((100 * (found.mean - half), 100 * (found.mean + half)))
+            ends = [min(max(100 * (found.mean + s * half), 0), 100) for s in (-1, 1)]
+            assert shaded == pytest.approx(ends)
         else:
             assert np.isnan(shaded).all()
+
+
+@pytest.fixture(scope="module")
+def ends():
+    """Two seeds near both ends of the scale: Student's interval passes 100, and 0."""
+    frame = make_frame(TABLE1, methods=["rad", "osr"], seeds=2)
+    for method, values in (("rad", (0.99, 0.96)), ("osr", (0.01, 0.05))):
+        for seed, value in enumerate(values):
+            where = (frame["method"] == method) & (frame["seed"] == seed)
+            frame.loc[where, ["image_auroc", "pixel_auroc"]] = value
+    return frame
+
+
+def test_no_interval_leaves_the_scale(ends):
+    """Whatever is printed or drawn of an interval lies in 0 to 100, and the reports say so."""
+    mean, sd = 0.975, np.std([0.99, 0.96], ddof=1)
+    assert mean + stats.t.ppf(0.975, 1) * sd / np.sqrt(2) > 1
+    model = build_model(TABLE1, ends)
+    found = statistics_of(ends, "image_auroc")
+    assert {place.interval.high for place in found.places if place.method == "rad"} == {1.0}
+    assert {place.interval.low for place in found.places if place.method == "osr"} == {0.0}
+    rad = [place for place in found.places if place.method == "rad"]
+    assert {point.high for point in points(rad)} == {100.0}
+    document = json.loads(render_json(found, "t"))
+    assert {place["interval"]["high"] for place in document["places"]} >= {1.0}
+    texts = [render(found, "t"), render(found, "t", as_markdown=True), render_tex(found, "t")]
+    texts += [render_markdown(model, ReportContext())]
+    for text in texts:
+        printed = re.findall(r"(-?[0-9.]+) to (-?[0-9.]+)", text)
+        assert printed
+        assert all(0 <= float(low) <= float(high) <= 100 for low, high in printed)
+        assert "cut at 0 and 100" in " ".join(text.split())
+    rows = csv.DictReader(io.StringIO(render_csv(model)))
+    bounds = [(float(r["ci_low"]), float(r["ci_high"])) for r in rows if r["ci_low"]]
+    assert {low for low, _ in bounds} >= {0.0}
+    assert all(0 <= low <= high <= 1 for low, high in bounds)
+    for block in model.blocks:
+        for entry in block.entries:
+            low, high = band(entry)
+            assert np.isnan(low) or 0 <= low <= high <= 100
+
+
+def test_captions_of_drawn_intervals_say_where_they_are_cut(ends):
+    """The page says it at each figure with intervals, and in its section of statistics."""
+    text = html.unescape(render_html(build_model(TABLE1, ends), ReportContext()))
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", text, flags=re.DOTALL)
+    with_interval = [caption for caption in captions if "95 % interval" in caption]
+    assert len(with_interval) >= 2
+    assert all("cut at 0 and 100" in caption for caption in with_interval)
+    assert text.count("cut at 0 and 100") == len(with_interval) + 1

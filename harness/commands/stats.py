@@ -49,10 +49,11 @@ def stats(
 ) -> int:
     """Show what the seeds, the test images and the categories of TARGET's stored results say.
 
-    Intervals over seeds (Student), or over test images (bootstrap) where one seed ran; methods
-    compared over categories, each the mean over its levels (Wilcoxon, Friedman, Nemenyi); mean
-    ranks; the area under the curve over noise levels. Whatever the target or the options ask for
-    has a number or a mark; only complete sets are averaged. Give the options of the run.
+    Intervals over seeds (Student, cut at 0 and 100), or over test images (bootstrap) where one seed
+    ran; methods compared over categories, each the mean over its levels (Wilcoxon, Friedman,
+    Nemenyi); mean ranks; the area under the curve over noise levels. Whatever the target or the
+    options ask for has a number or a mark; only complete sets are averaged. Give the options of the
+    run.
     """
     from ...reports.latex_statistics import render_tex
     from ...reports.statistics import render, render_diagram, render_json

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ...tables.formatting import level
 from ...tables.model import Entry, TableModel
 from ...tables.quantities import title
-from ...tables.statistics.intervals import mean_interval
+from ...tables.statistics.intervals import mean_interval, of_fraction
 from ...tables.statistics.summary import has_statistics
 from ..curves import Curve, Panel, panels
 from ..escape import one_line
@@ -138,11 +138,11 @@ def _mean(entry: Entry) -> float:
 
 
 def band(entry: Entry) -> tuple[float, float]:
-    """Return the 95 % interval of a mean over seeds, in percent; NaN where there is none."""
+    """Return the 95 % interval of a mean over seeds in percent, cut at 0 and 100; NaN for none."""
     found = entry.outcome.estimate
     if found is None or found.sd is None or not has_statistics(entry.metric):
         return float("nan"), float("nan")
-    interval = mean_interval(float(found.mean), found.sd, found.n)
+    interval = of_fraction(mean_interval(float(found.mean), found.sd, found.n))
     return 100 * interval.low, 100 * interval.high
 
 

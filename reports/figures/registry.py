@@ -62,8 +62,8 @@ FIGURES: tuple[Drawing, ...] = (
     Drawing(
         name="noise",
         title="Noise robustness",
-        caption="Mean over seeds with its 95 % interval (Student's t) at each level of label "
-        "noise; hollow markers are numbers that the paper reports.",
+        caption="Mean over seeds with its 95 % interval (Student's t, cut at 0 and 100) at each "
+        "level of label noise; hollow markers are numbers that the paper reports.",
         why_not=noise.why_not,
         alt=noise.alt,
         draw=noise.draw,
@@ -71,7 +71,8 @@ FIGURES: tuple[Drawing, ...] = (
     Drawing(
         name="categories",
         title="Noise robustness by category",
-        caption="Mean over seeds with its 95 % interval (Student's t), a panel per category.",
+        caption="Mean over seeds with its 95 % interval (Student's t, cut at 0 and 100), a panel "
+        "per category.",
         why_not=categories.why_not,
         alt=categories.alt,
         draw=categories.draw,
@@ -80,7 +81,7 @@ FIGURES: tuple[Drawing, ...] = (
         name="ablation",
         title="Ablation",
         caption="A method and its variants at each level of label noise: mean over seeds with its "
-        "95 % interval (Student's t).",
+        "95 % interval (Student's t, cut at 0 and 100).",
         why_not=ablation.why_not,
         alt=ablation.alt,
         draw=ablation.draw,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
@@ -61,6 +61,14 @@ def mean_interval(mean: float, sd: float, n: int, confidence: float = CONFIDENCE
 
     half = float(stdtrit(n - 1, (1 + confidence) / 2)) * sd / math.sqrt(n)
     return Interval(low=mean - half, high=mean + half, over=Over.SEEDS, confidence=confidence)
+
+
+def of_fraction(interval: Interval) -> Interval:
+    """Cut an interval to [0, 1], beyond which the mean of fractions cannot lie.
+
+    Student's interval of few seeds near an end of the scale reaches beyond it.
+    """
+    return replace(interval, low=max(interval.low, 0.0), high=min(interval.high, 1.0))
 
 
 def image_interval(

@@ -11,7 +11,7 @@ from ..formatting import Mark
 from ..model import reason
 from ..outcome import Outcome
 from ..runs import Run, Status
-from .intervals import Interval, seed_interval
+from .intervals import Interval, of_fraction, seed_interval
 
 AVERAGE = "average"
 IntervalOfRun = Callable[[Run], Interval | None]
@@ -70,7 +70,8 @@ class Place:
     categories
         Categories that the mean is over: 1, or all of the dataset that were asked for.
     interval
-        Of the mean over seeds, or of a single run over test images; None where neither is defined.
+        Of the mean over seeds, or of a single run over test images, cut at 0 and 1; None where
+        neither is defined.
     mark, detail
         Why there is no mean, as in tables, and how much there is, e.g. ``"14 of 15"``.
     reason
@@ -206,7 +207,7 @@ def _place(
         n=found.n if found else 0,
         planned=planned,
         categories=len(members),
-        interval=interval,
+        interval=of_fraction(interval) if interval else None,
         mark=outcome.mark,
         detail=outcome.detail,
         reason=_reason(members, planned, outcome.mark) if missing else "",
