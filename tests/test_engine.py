@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -196,6 +197,27 @@ def test_explain_reaches_the_image_hashes(world):
     assert all(image["anomalous"] and len(image["sha256"]) == 64 for image in injected)
     tested = {image["sha256"] for image in told["images"]["test"]}
     assert not tested & {image["sha256"] for image in injected}
+
+
+def test_explain_ends_with_what_came_out(world):
+    """Images are counted, and listed only where asked for; results stand last in both."""
+    assert world.run("-c", "bottle", "--seeds", "1", "--noise", "50") == 0
+    (key,) = Store(world.store)
+    images = Store(world.store).load_json(key, "images")
+    assert world.reproduce("explain", key[:12], "--store", world.store) == 0
+    short = world.stdout
+    count, marked = len(images["train"]), sum(i["injected"] for i in images["train"])
+    assert re.search(rf"train +{count}, {marked} anomalous, {marked} injected\n", short)
+    assert re.search(rf"test +{len(images['test'])}, \d+ anomalous\n", short)
+    assert "--images" in short
+    assert images["test"][0]["id"] not in short
+    assert world.reproduce("explain", key[:12], "--store", world.store, "--images") == 0
+    listed, _, rest = world.stdout.partition(f"key     {key}")
+    assert rest.rpartition("\nrow\n")[2] == short.rpartition("\nrow\n")[2] != ""
+    assert re.search(r"image_auroc +\d", rest.rpartition("\nrow\n")[2])
+    for image in (*images["train"], *images["test"]):
+        marks = [mark for mark in ("anomalous", "injected") if image[mark]]
+        assert f"  {image['sha256'][:16]}  {image['id']}  {' '.join(marks)}".rstrip() in listed
 
 
 def test_unknown_device_is_one_line():

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,13 +16,17 @@ from ..store import Record, Status, Store
 from ..tuned import read_tuned
 from .inspect import STORE_OPTION, cell_of
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 
 @click.command(name="explain")
 @click.argument("cell")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, with every image.")
+@click.option("--images", "with_images", is_flag=True, help="List every image with its hash first.")
 @STORE_OPTION
-def explain(cell: str, store: Path, as_json: bool) -> int:
-    """Show one finished CELL: settings, metrics, environment and the hashes of its images."""
+def explain(cell: str, store: Path, as_json: bool, with_images: bool) -> int:
+    """Show one finished CELL: settings, metrics, environment, and how many images it used."""
     opened = Store(store)
     record = find_one(opened, cell)
     shown: dict[str, Any] = {"key": record.key, "status": record.status.value}
@@ -35,20 +40,51 @@ def explain(cell: str, store: Path, as_json: bool) -> int:
         print(json.dumps(shown, indent=1, sort_keys=True))
         return 0
     console = make_console()
+    for split, own in shown.get("images", {}).items() if with_images else ():
+        _list(console, split, own)
     console.print(
         f"key     {record.key}\nstatus  {record.status.value} {record.reason}", markup=False
     )
-    for title in (t for t in ("cell", "hashes", "tuning", "row", "env") if t in shown):
-        console.print(f"\n[bold]{title}[/bold]")
-        for name, value in shown[title].items():
-            console.print(f"  {name:<20} {value}", markup=False, highlight=False, soft_wrap=True)
-    for split, images in shown.get("images", {}).items():
-        console.print(f"\n[bold]{split}[/bold]: {len(images)} images")
-        for image in images:
-            marks = [m for m in ("anomalous", "injected") if image[m]]
-            line = f"  {image['sha256'][:16]}  {image['id']}  {' '.join(marks)}"
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+    for title in ("hashes", "env", "tuning", "cell"):
+        _section(console, title, shown.get(title))
+    _count(console, shown.get("images", {}), listed=with_images)
+    # What came out stands last, where a terminal shows it.
+    _section(console, "row", shown.get("row"))
     return 0
+
+
+def _section(console: Console, title: str, found: Mapping[str, Any] | None) -> None:
+    if found is None:
+        return
+    console.print(f"\n[bold]{title}[/bold]")
+    for name, value in found.items():
+        console.print(f"  {name:<20} {value}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _list(console: Console, split: str, images: Iterable[Mapping[str, Any]]) -> None:
+    """Print the images of a split, each with the beginning of its hash."""
+    console.print(f"[bold]{split}[/bold]")
+    for image in images:
+        marks = [m for m in ("anomalous", "injected") if image[m]]
+        line = f"  {image['sha256'][:16]}  {image['id']}  {' '.join(marks)}".rstrip()
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    console.print()
+
+
+def _count(
+    console: Console, images: Mapping[str, Sequence[Mapping[str, Any]]], *, listed: bool
+) -> None:
+    """Say how many images of each kind a cell used."""
+    if not images:
+        return
+    console.print("\n[bold]images[/bold]")
+    for split, own in images.items():
+        marked = {m: sum(image[m] for image in own) for m in ("anomalous", "injected")}
+        kinds = ", ".join(f"{count} {name}" for name, count in marked.items() if count)
+        line = f"  {split:<20} {len(own)}{f', {kinds}' if kinds else ''}"
+        console.print(line, markup=False, highlight=False)
+    if not listed:
+        console.print("  --images lists them with their hashes", markup=False, highlight=False)
 
 
 def tuning_of(store: Store, record: Record) -> dict[str, Any]:
