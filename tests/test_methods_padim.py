@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from method_images import drawn_set, make_context
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.distance import mahalanobis as scipy_mahalanobis
+from torch.nn import functional
 
 from adrepro.datasets.errors import CellError, UsageError
 from adrepro.methods.backbones import parse_backbone
@@ -68,6 +69,23 @@ def test_embedding_by_hand():
     assert torch.equal(grid[:, :, 0], maps[4][0, 1])
     expected = maps[8][0, 1].repeat_interleave(2, dim=0).repeat_interleave(2, dim=1)
     assert torch.equal(grid[:, :, 1], expected)
+
+
+@pytest.mark.parametrize("sides", [(8, 4, 2), (7, 4, 2), (9, 3, 3), (5, 5, 5)])
+def test_embedding_equals_nearest_interpolation(sides):
+    """Whether coarse grids divide the finest or not; written into part of a larger tensor too."""
+    maps = {
+        s: torch.rand(3, c, n, n, generator=generator())
+        for s, c, n in zip((4, 8, 16), (3, 4, 5), sides, strict=True)
+    }
+    channels = torch.tensor([0, 2, 4, 6, 7, 11])
+    joined = torch.cat([functional.interpolate(m, size=sides[:1] * 2) for m in maps.values()], 1)
+    expected = joined[:, channels].flatten(2).permute(2, 0, 1)
+    assert torch.equal(embed(maps, channels), expected)
+    whole = torch.zeros(sides[0] ** 2, 5, len(channels))
+    embed(maps, channels, whole[:, 1:4])
+    assert torch.equal(whole[:, 1:4], expected)
+    assert not whole[:, [0, 4]].any()
 
 
 def test_smoothed_maximum_equals_the_harness():

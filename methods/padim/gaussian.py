@@ -10,10 +10,12 @@ from collections.abc import Mapping
 import torch
 from torch.nn import functional
 
-BLOCK = 2**25  # numbers in one temporary matrix, 256 MiB of float64
+BLOCK = 2**20  # numbers in one temporary matrix, 8 MiB of float64: it stays in the cache
 
 
-def embed(maps: Mapping[int, torch.Tensor], channels: torch.Tensor) -> torch.Tensor:
+def embed(
+    maps: Mapping[int, torch.Tensor], channels: torch.Tensor, out: torch.Tensor | None = None
+) -> torch.Tensor:
     """Stack chosen channels of several layers on the finest layer's grid (section III-A).
 
     A coarse value is repeated over the fine positions that it covers, not interpolated.
@@ -24,24 +26,34 @@ def embed(maps: Mapping[int, torch.Tensor], channels: torch.Tensor) -> torch.Ten
         Stride → ``float32 [N, C, h, w]``.
     channels
         ``int64 [D]``, ascending indices into the layers' channels, finest layer first.
+    out
+        Where the result is written to, ``float32 [P, N, D]``; None for a new tensor.
 
     Returns
     -------
     torch.Tensor
         ``float32 [P, N, D]``, P = H · W of the finest grid, row by row.
     """
-    finest = maps[min(maps)].shape[-2:]
-    parts, first = [], 0
+    finest = maps[min(maps)]
+    height, width = finest.shape[-2:]
+    if out is None:
+        out = finest.new_empty(height * width, len(finest), len(channels))
+    grid = out.unflatten(0, (height, width))
+    first = column = 0
     for stride in sorted(maps):
         layer = maps[stride]
         last = first + layer.shape[1]
         own = channels[(channels >= first) & (channels < last)] - first
         picked = layer[:, own.to(layer.device)]
-        if picked.shape[-2:] != finest:
-            picked = functional.interpolate(picked, size=finest, mode="nearest")
-        parts.append(picked)
-        first = last
-    return torch.cat(parts, dim=1).flatten(2).permute(2, 0, 1)
+        if height % picked.shape[-2] or width % picked.shape[-1]:
+            picked = functional.interpolate(picked, size=(height, width), mode="nearest")
+        rows, columns = picked.shape[-2:]
+        target = grid[..., column : column + len(own)]
+        target = target.unflatten(1, (columns, -1)).unflatten(0, (rows, -1))
+        # One copy instead of a repeated, a joined and a transposed map.
+        target.copy_(picked.permute(2, 3, 0, 1).contiguous()[:, None, :, None])
+        first, column = last, column + len(own)
+    return out
 
 
 def fit_gaussians(vectors: torch.Tensor, epsilon: float) -> tuple[torch.Tensor, torch.Tensor]:

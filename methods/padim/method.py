@@ -150,10 +150,11 @@ class Padim(Method):
                 stride: torch.from_numpy(array).to(context.device)
                 for stride, array in context.features.maps(part, self.settings.strides).items()
             }
-            block = embed(maps, self._channels)
             if whole is None:
-                whole = block.new_empty(len(block), len(images), block.shape[2])
-            whole[:, start : start + len(part)] = block
+                finest = maps[min(maps)]
+                positions = finest.shape[-2] * finest.shape[-1]
+                whole = finest.new_empty(positions, len(images), len(self._channels))
+            embed(maps, self._channels, whole[:, start : start + len(part)])
             progress(start / len(images))
         assert whole is not None, "the feature provider refuses an empty set"
         return whole
