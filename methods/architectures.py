@@ -28,12 +28,12 @@ class Network:
     colour
         Mean and standard deviation per RGB channel, of values in [0, 1].
     layers
-        Finds the strides and the function that extracts them, once weights are in.
+        Finds the strides of a network of this kind, and the function that extracts their maps.
     """
 
     model: torch.nn.Module
     colour: Colour
-    layers: Callable[[], tuple[tuple[int, ...], Extract]]
+    layers: Callable[[torch.nn.Module], tuple[tuple[int, ...], Extract]]
 
 
 def build(spec: BackboneSpec) -> Network:
@@ -53,7 +53,7 @@ def _build_timm(spec: BackboneSpec) -> Network:
     model = timm.create_model(name if untagged else f"{name}.{spec.tag}", pretrained=False)
     config: dict[str, Any] = model.pretrained_cfg  # type: ignore[assignment]
     colour: Colour = (config["mean"], config["std"])
-    return Network(model, colour, lambda: _timm_layers(model, spec.name))
+    return Network(model, colour, lambda loaded: _timm_layers(loaded, spec.name))
 
 
 def _timm_layers(model: torch.nn.Module, name: str) -> tuple[tuple[int, ...], Extract]:
@@ -82,7 +82,7 @@ def _build_torchvision(spec: BackboneSpec) -> Network:
         transforms = torchvision_entry(name, spec.tag).transforms()
         colour = (transforms.mean, transforms.std)
     model = zoo.get_model(name, weights=None)
-    return Network(model, colour, lambda: _torchvision_layers(model))
+    return Network(model, colour, _torchvision_layers)
 
 
 def _torchvision_layers(model: torch.nn.Module) -> tuple[tuple[int, ...], Extract]:

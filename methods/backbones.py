@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+    from .architectures import Network
+
 LITE0 = "efficientnet_lite0"
 LOCAL, PACKAGED, RANDOM = "local", "packaged", "random"
 ALIASES = {
@@ -172,7 +174,8 @@ class Backbone:
     device
         Torch device string.
     model
-        The whole network, its classifier included.
+        The whole network, its classifier included; batch normalisations are folded into the
+        convolutions before them, see `folding`.
     strides
         Available strides, ascending.
     """
@@ -256,6 +259,31 @@ def load_backbone(spec: BackboneSpec, device: str = "cpu") -> Backbone:
     """
     import torch
 
+    from .folding import folded
+
+    network = _published(spec)
+    model = folded(network.model)
+    model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    strides, extract = network.layers(model)
+    return Backbone(
+        spec, device, model=model, colour=network.colour, strides=strides, extract=extract
+    )
+
+
+def published_state(spec: BackboneSpec) -> dict[str, torch.Tensor]:
+    """Return the weights of a backbone by the names that its library gives them.
+
+    Raises
+    ------
+    WeightsError, UnknownNameError
+        See `load_backbone`.
+    """
+    return _published(spec).model.state_dict()
+
+
+def _published(spec: BackboneSpec) -> Network:
+    import torch
+
     from .architectures import build
 
     path = spec.weights_file()
@@ -267,13 +295,4 @@ def load_backbone(spec: BackboneSpec, device: str = "cpu") -> Backbone:
         state = store.read_state(path)
         store.fit_state(network.model, state, str(path), by_order=spec.name == LITE0)
     network.model.eval().requires_grad_(False)
-    network.model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    strides, extract = network.layers()
-    return Backbone(
-        spec,
-        device,
-        model=network.model,
-        colour=network.colour,
-        strides=strides,
-        extract=extract,
-    )
+    return network

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import torch
 
 # Part of every cache key: raise it when the same key would give other values.
-FEATURES_VERSION = 1
+FEATURES_VERSION = 2
 FORWARD_BATCH = 16  # images per forward pass; larger ones are slower on CPU (cache misses)
 DECODERS = 2
 MEMORY_BYTES = 512 * 2**20

@@ -9,7 +9,7 @@ import torch
 from method_images import drawn_set, make_context
 
 from adrepro.datasets.errors import UnknownNameError, UsageError
-from adrepro.methods.backbones import LITE0, parse_backbone
+from adrepro.methods.backbones import LITE0, parse_backbone, published_state
 from adrepro.methods.check import check_method
 from adrepro.methods.features import FeatureProvider
 from adrepro.methods.registry import method_class
@@ -74,7 +74,7 @@ def test_the_packaged_weights_are_the_models(one_thread, tmp_path):
     """The feature extractor holds the cell's tensors, also after training."""
     method, context = fitted("Stfpm", drawn_set(tmp_path), {"epochs": "1"})
     own = method._network.teacher_model.feature_extractor.state_dict()
-    given = context.features.backbone.model.state_dict()
+    given = published_state(context.features.spec)
     assert own
     assert all(torch.equal(own[key], given[key]) for key in own)
 

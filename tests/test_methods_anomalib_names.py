@@ -23,7 +23,7 @@ from adrepro.methods.anomalib_adapter.settings import (
     settings_class,
 )
 from adrepro.methods.anomalib_adapter.weights import Answers, answering, built, layer_names, load
-from adrepro.methods.backbones import load_backbone, parse_backbone
+from adrepro.methods.backbones import load_backbone, parse_backbone, published_state
 from adrepro.methods.settings import parse_value, settings_json
 
 
@@ -182,7 +182,7 @@ def test_arguments_get_their_own_types_back(version, tmp_path):
 def test_requests_for_weights_are_answered_by_the_backbone():
     """timm and torchvision hand out the cell's tensors, without a download, and are restored."""
     backbone = load_backbone(parse_backbone("timm/resnet18.random"))
-    expected = backbone.model.state_dict()["layer2.0.conv1.weight"]
+    expected = published_state(backbone.spec)["layer2.0.conv1.weight"]
     create, answers = timm.create_model, Answers("Toy", backbone)
     with answering(answers):
         cut = timm.create_model("resnet18", pretrained=True, features_only=True)

@@ -16,7 +16,7 @@ import torch
 from torchvision.models import WeightsEnum
 
 from ...datasets.errors import UnknownNameError, UsageError
-from ..backbones import LITE0, Backbone, load_backbone, parse_backbone
+from ..backbones import LITE0, Backbone, parse_backbone, published_state
 
 State = Mapping[str, torch.Tensor]
 
@@ -57,14 +57,14 @@ class Answers:
             They cannot be had.
         """
         if self.backbone is None:
-            return load_backbone(parse_backbone(f"{family}/{name}.{tag}")).model.state_dict()
+            return published_state(parse_backbone(f"{family}/{name}.{tag}"))
         if name != timm_name(self.backbone):
             raise UsageError(
                 f"anomalib:{self.model} is built on {name}, but the backbone is "
                 f"{self.backbone.spec.name}: expected e.g. --backbone {family}/{name}.{tag}"
             )
         self.used = True
-        return self.backbone.model.state_dict()
+        return published_state(self.backbone.spec)
 
 
 @contextmanager
