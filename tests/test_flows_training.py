@@ -5,6 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from FrEIA.framework import SequenceINN
+from FrEIA.modules import GLOWCouplingBlock, PermuteRandom
+from torch import nn
 
 from adrepro.datasets.errors import CellError
 from adrepro.methods.flows.flow import build_flow, negative_log_likelihood
@@ -85,6 +88,44 @@ def test_stack_forward_is_the_flows():
         torch.testing.assert_close(
             stack.nll(batch)[index], negative_log_likelihood(flows[index], batch[index])
         )
+
+
+def test_stack_gradients_are_freias():
+    """The gradient and the gradient of its norm equal those that autograd finds through FrEIA."""
+    single, batch = flow(3), torch.randn(7, DIM)
+    stack = FlowStack([single])
+    ours, theirs = (
+        list(stack.weights.values()),
+        [dict(single.named_parameters())[n] for n in stack.weights],
+    )
+    found = []
+    for loss, weights in (
+        (stack.nll(batch[None]).mean(), ours),
+        (negative_log_likelihood(single, batch).mean(), theirs),
+    ):
+        first = torch.autograd.grad(loss, weights, create_graph=True)
+        norm = torch.stack([g.square().sum() for g in first]).sum()
+        found.append((first, torch.autograd.grad(norm, weights)))
+    for ours_of, theirs_of in zip(*found, strict=True):
+        for a, b in zip(ours_of, theirs_of, strict=True):
+            torch.testing.assert_close(a[0], b, rtol=1e-4, atol=1e-6)
+
+
+def test_stack_refuses_other_flows():
+    """A flow of other blocks or subnets would be evaluated wrongly, so it is refused."""
+    other = SequenceINN(DIM)
+    other.append(PermuteRandom, seed=0)
+    other.append(
+        GLOWCouplingBlock,
+        subnet_constructor=lambda i, o: nn.Sequential(nn.Linear(i, 8), nn.Tanh(), nn.Linear(8, o)),
+    )
+    with pytest.raises(TypeError, match=r"subnet1: expected linear layers with biases and ReLU"):
+        FlowStack([other])
+    other = SequenceINN(DIM)
+    other.append(PermuteRandom, seed=0)
+    other.append(PermuteRandom, seed=1)
+    with pytest.raises(TypeError, match="block 0 is PermuteRandom and PermuteRandom"):
+        FlowStack([other])
 
 
 def test_training_finds_structure():

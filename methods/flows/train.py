@@ -188,8 +188,7 @@ class Training:
                 # First order: the gradient at θ′ stands for that at θ.
                 gradients = torch.autograd.grad(objective, list(adapted.values()))
                 for weight, gradient in zip(own.values(), gradients, strict=True):
-                    # Fused Adam reads memory as the weight's is laid out; vmap's gradients of
-                    # matrices come transposed.
+                    # Fused Adam reads memory as the weight's is laid out.
                     weight.grad = gradient.contiguous()
             validation = outer.detach()
         self._optimiser.step()
