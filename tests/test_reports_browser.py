@@ -1,6 +1,7 @@
 """The HTML page in a real browser: Debian's chromium, driven by Playwright, where both are here."""
 
 import shutil
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -57,14 +58,21 @@ def source(tmp_path_factory):
     return path.as_uri()
 
 
-@pytest.fixture(scope="module")
-def browser():
+@contextmanager
+def chromium():
+    """A browser of Debian's, for one module of tests."""
     with playwright.sync_playwright() as driver:
         made = driver.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
         )
         yield made
         made.close()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
