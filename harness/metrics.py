@@ -235,10 +235,20 @@ def pixel_metrics(maps: np.ndarray, masks: np.ndarray, fpr_limit: float = 0.3) -
 
 def _region_weights(defective: np.ndarray) -> np.ndarray:
     """Weigh every defective pixel 1 / (size of its region · number of regions), ``float64 [P]``."""
+    region = label_regions(defective)[0][defective]
+    sizes = np.bincount(region)  # regions count from 1; entry 0, the background, is empty
+    return 1.0 / (sizes[region] * (len(sizes) - 1.0))
+
+
+def label_regions(defective: np.ndarray) -> tuple[np.ndarray, int]:
+    """Number the 8-connected regions of ``bool [N, H, W]``, from 1 over all images.
+
+    Returns
+    -------
+    tuple
+        ``int32 [N, H, W]``, 0 outside regions, and how many there are.
+    """
     eight = np.zeros((3, 3, 3), dtype=bool)
     eight[1] = True  # eight neighbours within an image, none in the next image
     regions = np.empty(defective.shape, dtype=np.int32)
-    ndimage.label(defective, structure=eight, output=regions)
-    region = regions[defective]
-    sizes = np.bincount(region)  # regions count from 1; entry 0, the background, is empty
-    return 1.0 / (sizes[region] * (len(sizes) - 1.0))
+    return regions, int(ndimage.label(defective, structure=eight, output=regions))
