@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from .errors import DataError
+from .pixels import REMEMBERED
 
 # A bomb guard, not a quality limit: far above any industrial camera in the supported datasets.
 MAX_PIXELS = 120_000_000
@@ -173,14 +174,19 @@ class ImageSet(Sequence[np.ndarray]):
     size
         Side of the square in pixels that every image is squashed to (bilinear, antialiased; no
         crop, so border defects stay in).
+    remember
+        Whether the process may keep decoded pixels, see `pixels.REMEMBERED`; equal either way.
     """
 
-    def __init__(self, paths: Sequence[Path], hashes: Sequence[str], size: int) -> None:
+    def __init__(
+        self, paths: Sequence[Path], hashes: Sequence[str], size: int, *, remember: bool = True
+    ) -> None:
         if len(paths) != len(hashes):
             raise ValueError(f"{len(paths)} images but {len(hashes)} hashes")
         self._paths = tuple(paths)
         self.hashes = tuple(hashes)
         self.size = size
+        self._remember = remember
 
     def __len__(self) -> int:
         return len(self._paths)
@@ -192,12 +198,22 @@ class ImageSet(Sequence[np.ndarray]):
     def __getitem__(self, index: slice) -> ImageSet: ...
 
     def __getitem__(self, index: int | slice) -> np.ndarray | ImageSet:
-        """Return image ``index`` as ``uint8 [size, size, 3]``, or a sub-sequence for a slice."""
+        """Return image ``index`` as ``uint8 [size, size, 3]``, or a sub-sequence for a slice.
+
+        The pixels are read-only.
+        """
         if isinstance(index, slice):
             return self.subset(range(*index.indices(len(self))))
-        image = decode(self._paths[index])
-        square = image.resize((self.size, self.size), Image.Resampling.BILINEAR)
-        return np.asarray(square, dtype=np.uint8)
+        key = (str(self._paths[index]), self.hashes[index], self.size)
+        pixels = REMEMBERED.get(key) if self._remember else None
+        if pixels is None:
+            image = decode(self._paths[index])
+            square = image.resize((self.size, self.size), Image.Resampling.BILINEAR)
+            pixels = np.asarray(square, dtype=np.uint8)
+            pixels.flags.writeable = False
+            if self._remember:
+                REMEMBERED.put(key, pixels)
+        return pixels
 
     def __iter__(self) -> Iterator[np.ndarray]:
         return (self[i] for i in range(len(self)))
@@ -205,12 +221,19 @@ class ImageSet(Sequence[np.ndarray]):
     def subset(self, indices: Sequence[int]) -> ImageSet:
         """Return the images at ``indices``, in that order."""
         return ImageSet(
-            [self._paths[i] for i in indices], [self.hashes[i] for i in indices], self.size
+            [self._paths[i] for i in indices],
+            [self.hashes[i] for i in indices],
+            self.size,
+            remember=self._remember,
         )
 
     def resized(self, size: int) -> ImageSet:
         """Return the same images at another size."""
-        return ImageSet(self._paths, self.hashes, size)
+        return ImageSet(self._paths, self.hashes, size, remember=self._remember)
+
+    def uncached(self) -> ImageSet:
+        """Return the same images, decoded from their files each time; to time the whole path."""
+        return ImageSet(self._paths, self.hashes, self.size, remember=False)
 
     def array(self) -> np.ndarray:
         """Return all images as ``uint8 [N, size, size, 3]``."""
