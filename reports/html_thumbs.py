@@ -87,7 +87,8 @@ def thumbs_of(model: TableModel, context: ReportContext) -> Thumbs:
             beyond.append(run)
         elif evidence.maps_NHW is not None:
             mapped.append(place)
-    without = _add_maps(shelf.page, model, context.evidence, mapped)
+    fit = _add_maps(shelf.page, model, context.evidence, mapped)
+    without = [model.runs[place] for place in mapped[fit:]]
     shelf.page.note = _note(len(shelf.page.of), absent, beyond, without)
     return shelf.page
 
@@ -150,7 +151,7 @@ class _Shelf:
 
 
 def _add_maps(page: Thumbs, model: TableModel, source: EvidenceSource, mapped: list[int]) -> int:
-    """Put maps over the images of runs that kept them; return how many runs are left without."""
+    """Put maps over the images of runs that kept them; return how many of them fit."""
     room = min(BUDGET - page.size, MAPS_BUDGET)
     for position, place in enumerate(mapped):
         evidence = source(model.runs[place].key)
@@ -160,7 +161,7 @@ def _add_maps(page: Thumbs, model: TableModel, source: EvidenceSource, mapped: l
         made = overlays(evidence, (*worst, *best))
         more = sum(len(uri) + 10 for uri in made)
         if more > room:
-            return len(mapped) - position
+            return position
         room -= more
         page.size += more
         lines = [*page.of[place]["worst"], *page.of[place]["best"]]
@@ -168,10 +169,10 @@ def _add_maps(page: Thumbs, model: TableModel, source: EvidenceSource, mapped: l
         for line, uri in zip(lines, made, strict=False):
             line.append(len(page.maps))
             page.maps.append(uri)
-    return 0
+    return len(mapped)
 
 
-def _note(shown: int, absent: int, beyond: Sequence[Run], without: int) -> str:
+def _note(shown: int, absent: int, beyond: Sequence[Run], without: Sequence[Run]) -> str:
     """Say which results have no images, and which no maps."""
     total = shown + absent + len(beyond)
     parts = []
@@ -180,17 +181,14 @@ def _note(shown: int, absent: int, beyond: Sequence[Run], without: int) -> str:
             f"Of {absent:,} of {total:,} finished results the images are not at hand, or are other"
             " than those judged."
         )
-    if beyond:
-        seeds = Counter(run.seed for run in beyond)
+    for what, runs in (("images", beyond), ("anomaly maps over the images", without)):
+        seeds = Counter(run.seed for run in runs)
         which = ", ".join(f"{count:,} of seed {seed}" for seed, count in sorted(seeds.items()))
-        parts.append(
-            f"To keep the page below 10 MB the images of {len(beyond):,} of {total:,} finished"
-            f" results are left out: {which}."
-        )
-    if without:
-        parts.append(
-            f"For the same reason {without:,} results have no anomaly maps over their images."
-        )
+        if runs:
+            parts.append(
+                f"To keep the page below 10 MB the {what} of {len(runs):,} of {total:,} finished"
+                f" results are left out: {which}."
+            )
     return " ".join(parts)
 
 
