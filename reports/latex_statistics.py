@@ -42,13 +42,15 @@ def render_tex(found: Statistics, heading: str) -> str:
 
 
 def section_tables(model: TableModel) -> Iterator[str]:
-    """Yield the statistics of a table as floats; nothing where it has none."""
+    """Yield the statistics of a table as floats; a paragraph where no method has a number."""
     found = section(model)
     if found is not None and found.rows:
         caption = " ".join([f"{HEADING}.", CAPTION, *found.sentences])
         yield from _floats(
             found.heads, found.rows, caption, f"{model.target.layout.label}-statistics"
         )
+    elif found is not None and found.sentences:
+        yield rf"\par\noindent {HEADING}. {latex(' '.join(found.sentences))}\par" + "\n"
 
 
 def explained(model: TableModel) -> Iterator[str]:

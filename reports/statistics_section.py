@@ -5,16 +5,16 @@ The full account, with tests between pairs of methods, is what ``reproduce stats
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..tables.formatting import level, percent
 from ..tables.model import TableModel
 from ..tables.quantities import title
 from ..tables.statistics.overall import Overall
-from ..tables.statistics.places import AVERAGE, Asked, Place
+from ..tables.statistics.places import AVERAGE, Asked, Place, without_number
 from ..tables.statistics.ranks import robustness_area
-from ..tables.statistics.summary import has_statistics, summarise_runs
+from ..tables.statistics.summary import Statistics, has_statistics, summarise_runs
 from .curves import panels
 from .statistics import NONE, interval_text, mean_ranks, mean_text, sentence
 
@@ -51,10 +51,24 @@ def section(model: TableModel) -> Section | None:
             places = [place for place in found.places if place.dataset == one.dataset]
             rows += _rows(model, one, places, (label, title(metric)))
             sentences.append(f"{label}, {title(metric)}: {sentence(one, model.method_title)}.")
+        sentences += _numberless(model, asked, found, metric)
     heads = ("Method", "Dataset", "Metric", "Over", *(f"{level(x)}%" for x in asked.noise))
     return Section(
         heads=(*heads, "Area", "Mean rank"), rows=tuple(rows), sentences=tuple(sentences)
     )
+
+
+def _numberless(model: TableModel, asked: Asked, found: Statistics, metric: str) -> Iterator[str]:
+    """Name the datasets of the target on which no method has a number, and say why."""
+    compared = {one.dataset for one in found.overall}
+    for data in model.target.run.datasets:
+        if data.name in compared:
+            continue
+        said = "not run"
+        if data.name in asked.categories:
+            why = without_number(model.runs, asked, found.places, data.name)
+            said = ", ".join(f"{model.method_title(name)} ({text})" for name, text in why.items())
+        yield f"{_label(model, data.name)}, {title(metric)}: no method has a number: {said}."
 
 
 def asked_of(model: TableModel) -> Asked:

@@ -15,6 +15,7 @@ from adrepro.reports.context import ReportContext
 from adrepro.reports.figures.noise import band
 from adrepro.reports.figures.series import points
 from adrepro.reports.html import render_html
+from adrepro.reports.latex import render_latex
 from adrepro.reports.latex_statistics import render_tex
 from adrepro.reports.statistics import interval_text, render, render_json
 from adrepro.reports.statistics_section import section
@@ -187,3 +188,33 @@ def test_captions_of_drawn_intervals_say_where_they_are_cut(ends):
     assert len(with_interval) >= 2
     assert all("cut at 0 and 100" in caption for caption in with_interval)
     assert text.count("cut at 0 and 100") == len(with_interval) + 1
+
+
+def test_a_dataset_without_numbers_is_named():
+    """Page, Markdown and LaTeX name a dataset on which no method has a number, and say why."""
+    failed = {("rad", "ksdd2"): {"status": "failed", "error": "out of memory"}}
+    frame = make_frame(TABLE1, methods=["rad"], seeds=2, change=failed)
+    own = [s for s in section(build_model(TABLE1, frame)).sentences if s.startswith("KSDD2")]
+    assert len(own) == 2
+    assert own[0].startswith("KSDD2, image AUROC: no method has a number: rad (failed: ")
+    assert "out of memory" in own[0]
+    model = build_model(TABLE1, frame)
+    for render_one in (render_markdown, render_html):
+        shown = " ".join(html.unescape(render_one(model, ReportContext())).split())
+        assert "KSDD2, image AUROC: no method has a number" in shown
+    assert "KSDD2, image AUROC: no method has a number" in render_latex(model)
+    # A dataset of the table that was not run at all is named, too.
+    model = build_model(TABLE1, frame[frame["dataset"] == "mvtec_ad"])
+    assert "KSDD2, image AUROC: no method has a number: not run." in section(model).sentences
+
+
+def test_no_number_at_all_leaves_no_empty_table():
+    """Where no method has a number anywhere the reasons stand alone."""
+    failed = {("rad",): {"status": "failed", "error": "out of memory"}}
+    model = build_model(TABLE1, make_frame(TABLE1, methods=["rad"], seeds=1, change=failed))
+    page = html.unescape(render_html(model, ReportContext()))
+    own = page[page.index('<section id="statistics">') :]
+    own = own[: own.index("</section>")]
+    assert "<table" not in own
+    assert own.count("no method has a number") == 4
+    assert "no method has a number" in render_latex(model)
