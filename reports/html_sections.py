@@ -9,6 +9,7 @@ from ..tables.formatting import Mark, level
 from ..tables.model import TableModel, reason
 from ..tables.quantities import title as quantity_title
 from . import audit, cells, claims
+from .curves import panels
 from .statistics_section import caption_areas
 
 
@@ -31,12 +32,13 @@ def figure_caption(model: TableModel) -> str:
         lines, band = ", ".join(f"{name} {kind}" for name, kind in named), "band"
     text = f"{model.level_title}: {lines}; mean over seeds, {band}: 95 % interval of "
     text += "the mean (Student's t, cut at 0 and 100; none for one seed)."
-    if model.beside and model.target.layout.block_per_method:
-        text += f" Grey: {model.reported[0].title} as its paper reports it."
-    elif model.beside:
+    drawn = panels(model)
+    if any(curve.reported for panel in drawn for curve in panel.curves):
         text += (
             " Hollow: as the paper reports it, joined by dots where it prints more than two levels."
         )
+    if any(curve.reported for panel in drawn if not panel.empty for curve in panel.paper):
+        text += f" Grey: {model.reported[0].title} as its paper reports it."
     return " ".join(part for part in (text, caption_areas(model)) if part)
 
 

@@ -244,3 +244,24 @@ def test_claims_stand_in_every_report(models):
     rows = [[cell["text"] for cell in row] for row in found[0]["rows"]]
     assert rows[-1][:5] == ["KSDD2", "50%", winner, line.order[0][1].text, rank]
     assert f"KSDD2 50%: {winner} {line.order[0][1].text}; RAD: {rank}" in shown(model, 200)
+
+
+def test_caption_explains_what_is_hollow_and_what_is_grey():
+    """The caption of the noise figure speaks of reported points where some are drawn."""
+    from adrepro.reports.figures import Material
+    from adrepro.reports.figures.noise import draw
+    from adrepro.reports.figures.style import REPORTED
+    from adrepro.reports.html_sections import figure_caption
+
+    target = load_target("table1")
+    rad = MethodInfo(name="rad", title="RAD", paper_backbone="alexnet", paper_image_size=448)
+    own = build_model(target, make_frame(target, methods=["rad"]), methods=[rad])
+    other = build_model(target, make_frame(target, methods=["patchcore"]))
+    drawn = build_model(target, make_frame(target, methods=["rad"], stand_ins=True))
+    for model, hollow, grey in ((own, True, True), (other, False, True), (drawn, False, False)):
+        assert model.target.layout.block_per_method
+        lines = [line for axis in draw(Material(model=model), 7.0).axes for line in axis.lines]
+        assert any(line.get_markerfacecolor() == "none" for line in lines) == hollow
+        assert any(line.get_color() == REPORTED for line in lines) == grey
+        assert ("Hollow: as the paper reports it" in figure_caption(model)) == hollow
+        assert ("Grey: RAD as its paper reports it" in figure_caption(model)) == grey

@@ -63,7 +63,7 @@ FIGURES: tuple[Drawing, ...] = (
         name="noise",
         title="Noise robustness",
         caption="Mean over seeds with its 95 % interval (Student's t, cut at 0 and 100) at each "
-        "level of label noise; hollow markers are numbers that the paper reports.",
+        "level of label noise; hollow markers, and grey lines, are numbers that the paper reports.",
         why_not=noise.why_not,
         alt=noise.alt,
         draw=noise.draw,
