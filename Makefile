@@ -4,11 +4,13 @@ PYTHON ?= python3
 VENV ?= .venv
 # The exact set of versions the project was tested with: make test CONSTRAINTS=constraints.txt
 CONSTRAINTS ?=
+# Options of the benchmarks: make bench BENCH='--only metrics --threads 1'
+BENCH ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 DEMO := demo
 
-.PHONY: help demo test test-slow lint audit bench docs clean
+.PHONY: help demo test test-slow lint audit bench bench-compare docs clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -40,10 +42,15 @@ audit: $(VENV)/tested  ## Unsafe constructs in the source, known holes in what i
 	$(BIN)/bandit -q -r -c pyproject.toml datasets methods harness tables reports
 	$(BIN)/pip-audit --skip-editable
 
-bench: $(VENV)/tested  ## Benchmarks: ratios measured in one run
-	$(BIN)/python tests/benchmarks/bench_metrics.py
-	$(BIN)/python tests/benchmarks/bench_flows.py --preset demo
-	$(BIN)/python tests/benchmarks/bench_store.py --cells 10000
+$(VENV)/benched: $(BIN)/reproduce
+	$(PIP) install $(if $(CONSTRAINTS),-c $(CONSTRAINTS)) -e '.[bench,test]'
+	@touch $@
+
+bench: $(VENV)/benched  ## Benchmarks: ratios against peers in one run; make bench BENCH='--only metrics'
+	$(BIN)/python tests/benchmarks/run.py $(BENCH)
+
+bench-compare: $(BIN)/reproduce  ## How the ratios drifted between the newest two results
+	$(BIN)/python tests/benchmarks/compare.py
 
 docs: $(VENV)/tested  ## The documentation site, into build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
