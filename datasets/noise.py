@@ -36,6 +36,7 @@ __all__ = [
     "FixedTest",
     "NoiseProtocol",
     "NoisyDraw",
+    "Orders",
     "Overlap",
     "Shortage",
     "draw",
@@ -78,7 +79,45 @@ class Feasibility:
         return self.n_train is not None
 
 
-def draw(category: Category, level: float, seed: int, protocol: NoiseProtocol) -> NoisyDraw:
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """The orders that all draws of a category with one seed take prefixes of.
+
+    Attributes
+    ----------
+    category, seed
+        Whose they are.
+    anomalous
+        The order of injection.
+    nominal
+        The order in which nominal training images are kept.
+    mixed
+        All of them, in the order in which a training set has its images.
+    """
+
+    category: Category
+    seed: int
+    anomalous: tuple[ImageRef, ...]
+    nominal: tuple[ImageRef, ...]
+    mixed: tuple[ImageRef, ...]
+
+    @classmethod
+    def of(cls, category: Category, seed: int) -> Orders:
+        """Return the orders of a category for a repetition."""
+        axes = (category.dataset, category.name, seed)
+        anomalous = tuple(_stratified(_pool(category), *axes))
+        nominal = tuple(_shuffled(category.train_nominal, "subset", *axes))
+        mixed = tuple(_shuffled([*nominal, *anomalous], "train-order", *axes))
+        return cls(category, seed, anomalous, nominal, mixed)
+
+
+def draw(
+    category: Category,
+    level: float,
+    seed: int,
+    protocol: NoiseProtocol,
+    orders: Orders | None = None,
+) -> NoisyDraw:
     """Draw the training and test images of one cell.
 
     Parameters
@@ -91,23 +130,28 @@ def draw(category: Category, level: float, seed: int, protocol: NoiseProtocol) -
         Index of the repetition; another one draws another subset and other injections.
     protocol
         See `datasets.protocols`.
+    orders
+        Of this category and seed, where they are at hand.
 
     Raises
     ------
     NoiseError
         The protocol does not allow the level, or the category cannot give it.
+    ValueError
+        ``orders`` are of another category or seed.
     """
     amount = _amount(category, level, protocol)
-    axes = (category.dataset, category.name, seed)
-    order = _stratified(_pool(category), *axes)
-    nominal = _shuffled(category.train_nominal, "subset", *axes)
-    injected = order[: amount.n_injected]
-    kept = nominal[: amount.n_train - amount.n_injected]
-    away = {ref.id for ref in order[: amount.n_reserved]}
+    orders = orders or Orders.of(category, seed)
+    if orders.category is not category or orders.seed != seed:
+        raise ValueError("orders of another category or seed; expected those of the draw")
+    injected = orders.anomalous[: amount.n_injected]
+    kept = orders.nominal[: amount.n_train - amount.n_injected]
+    away = {ref.id for ref in orders.anomalous[: amount.n_reserved]}
+    taken = {ref.id for ref in (*kept, *injected)}
     return NoisyDraw(
-        train=tuple(_shuffled([*kept, *injected], "train-order", *axes)),
-        injected=tuple(injected),
-        test=tuple(ref for ref in category.test if ref.id not in away),
+        train=tuple([ref for ref in orders.mixed if ref.id in taken]),
+        injected=injected,
+        test=tuple([ref for ref in category.test if ref.id not in away]),
         level=level,
         protocol=protocol,
         note=amount.note,
@@ -150,18 +194,19 @@ def _amount(category: Category, level: float, protocol: NoiseProtocol) -> Amount
     if not nominal:
         raise NoiseError(f"{where}: no nominal training image; expected at least one")
     try:
-        return protocol.amount(level, nominal, available)
+        return _protocol_amount(protocol, level, nominal, available)
     except NoiseError as err:
         raise NoiseError(f"{where}: {err}") from None
 
 
+@lru_cache(maxsize=1024)
+def _protocol_amount(protocol: NoiseProtocol, level: float, nominal: int, available: int) -> Amount:
+    return protocol.amount(level, nominal, available)  # all seeds ask for the same
+
+
 def _shuffled(refs: Iterable[ImageRef], *axes: str | int) -> list[ImageRef]:
     """Order images by a hash of the axes and their id: the same order for any subset of them."""
-    return sorted(refs, key=lambda ref: (_seed(*axes, ref.id), ref.id))
-
-
-# The levels and protocols of a study draw from the same orders.
-_seed = lru_cache(maxsize=2**16, typed=True)(derive_seed)
+    return sorted(refs, key=lambda ref: (derive_seed(*axes, ref.id), ref.id))
 
 
 def _stratified(refs: Sequence[ImageRef], *axes: str | int) -> list[ImageRef]:

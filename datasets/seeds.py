@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from json.encoder import encode_basestring_ascii
 
 
 def derive_seed(*axes: str | int) -> int:
@@ -24,5 +25,12 @@ def derive_seed(*axes: str | int) -> int:
     int
         In [0, 2**63), the same on every machine and Python version.
     """
-    text = json.dumps(axes, ensure_ascii=True, separators=(",", ":"))
+    text = f"[{','.join(map(_axis, axes))}]"
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def _axis(axis: str | int) -> str:
+    """Return the JSON text of an axis; a draw asks for one per image."""
+    if type(axis) is str:
+        return encode_basestring_ascii(axis)
+    return int.__repr__(axis) if type(axis) is int else json.dumps(axis, separators=(",", ":"))

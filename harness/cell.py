@@ -76,7 +76,28 @@ class Cell:
         return f"{where}/noise{self.noise:g}/seed{self.seed}"
 
 
-_FIELDS = tuple((f'"{name}":', name) for name in sorted(Cell.__slots__))
+_SORTED = tuple(sorted(Cell.__slots__))
+
+
+def texts_of(fields: Mapping[str, Any]) -> dict[str, str]:
+    """Return fields of a cell, or hashes, as they stand in its document: ``"seed":0`` for seed."""
+    return {name: f"{_quoted(name)}:{_part(value)}" for name, value in fields.items()}
+
+
+def key_of(fields: Mapping[str, str], hashes: Mapping[str, str]) -> str:
+    """Return the key of a cell: the sha256 of the canonical JSON of its document, hexadecimal.
+
+    Cells of a grid share nearly all their values: each is serialised once, then put together.
+
+    Parameters
+    ----------
+    fields, hashes
+        All of an `Identity`, by `texts_of`.
+    """
+    cell = ",".join([fields[name] for name in _SORTED])
+    named = ",".join([hashes[name] for name in sorted(hashes)])
+    text = f'{{"cell":{{{cell}}},"hashes":{{{named}}},"schema":{SCHEMA}}}'
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @lru_cache(maxsize=4096)
@@ -112,14 +133,9 @@ class Identity:
     key: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        # Once: a plan asks for the keys of its cells again and again.
-        object.__setattr__(self, "key", hashlib.sha256(self._text().encode()).hexdigest())
-
-    def _text(self) -> str:
-        """Return the canonical JSON of the document, put together from parts that cells share."""
-        cell = ",".join([f"{name}{_part(getattr(self.cell, field))}" for name, field in _FIELDS])
-        hashes = ",".join([f"{_quoted(n)}:{_part(h)}" for n, h in sorted(self.hashes.items())])
-        return f'{{"cell":{{{cell}}},"hashes":{{{hashes}}},"schema":{SCHEMA}}}'
+        # Once: a run asks for the keys of its cells again and again.
+        key = key_of(texts_of(self.cell.as_dict()), texts_of(self.hashes))
+        object.__setattr__(self, "key", key)
 
     def document(self) -> dict[str, Any]:
         """Return the JSON document that the key is the hash of."""

@@ -6,6 +6,7 @@ Any published target is a command too: ``reproduce table1``, ``reproduce rad/tab
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -23,7 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "bundle": ("bundle:bundle", "Pack a target's scores, settings, hashes and table into a file."),
     "check": ("check:check", "Say which printed numbers stored results reproduce, for CI."),
     "data": ("data:command", "List, scan, verify and fetch datasets."),
-    "explain": ("explain:explain", "Show a finished cell down to its image hashes."),
+    "explain": ("explain:explain", "Show a finished cell; --images: down to its image hashes."),
     "export": ("inspect:export", "Write all results of a store as CSV or Parquet."),
     "figures": ("figures:figures", "Draw a target's figures from its stored results."),
     "methods": (
@@ -126,6 +127,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     0 done, 1 some cells failed or are not reproduced, 2 usage or bad input, 3 a check
     without a decision, 130 or 143 interrupted.
     """
+    # What a command makes it needs to its end: a plan of 100,000 cells would spend a sixth of its
+    # time on being searched for garbage. Looking less often still finds what a long run leaves.
+    gc.set_threshold(100_000, 20, 20)
     sys.exit(invoke(sys.argv[1:] if arguments is None else arguments))
 
 

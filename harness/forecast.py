@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from .cell import Cell
 from .store import Status
 
 if TYPE_CHECKING:
-    import pandas as pd
+    import pyarrow as pa
 
 # Method, settings, backbone and image size say most of what a cell costs; dataset and category,
 # which say how many images there are, most of the rest.
 Kind = tuple[str, str, str, int, str, str]
 KIND = ("method", "settings", "backbone", "image_size", "dataset", "category")
 SHARED = 4  # of a kind's parts, those without dataset and category
-# The columns of the tidy frame that a forecast looks at.
-LEARNED_FROM = (
-    *("status", *KIND, "device", "wall_s", "fit_s", "fit_shared", "features_s"),
-    *("score_ms_per_image", "n_test_good", "n_test_anomalous"),
+# What says how long a cell took, as `_seconds` takes it.
+MEASURED = (
+    *("wall_s", "fit_s", "fit_shared", "features_s", "score_ms_per_image"),
+    *("n_test_good", "n_test_anomalous"),
 )
+# The columns of the tidy frame that a forecast looks at.
+LEARNED_FROM = ("status", *KIND, "device", *MEASURED)
 
 
 def kind_of(cell: Cell) -> Kind:
@@ -110,13 +110,13 @@ class Forecast:
             return self._exact[kind].value
         return self._alike.get(kind[:SHARED], self._all).value
 
-    def learn(self, frame: pd.DataFrame) -> str:
+    def learn(self, cells: pa.Table) -> str:
         """Learn from finished cells of a store.
 
         Parameters
         ----------
-        frame
-            As `frames.store_frame` returns it, with `LEARNED_FROM` at least.
+        cells
+            `LEARNED_FROM` at least, of the index of a store.
 
         Returns
         -------
@@ -124,36 +124,61 @@ class Forecast:
             The kind of device that all the cells learned from ran on, ``"cpu"`` or ``"cuda"``: the
             one that most of them did; empty where there are none.
         """
-        done: Any = frame.loc[frame["status"] == Status.DONE.value, list(LEARNED_FROM)]
         left = {kind[:SHARED] for kind in self._left}
-        kinds, numbers = _kinds_of(done)
-        wanted = np.array([kind[:SHARED] in left for kind in kinds], dtype=bool)
-        mine = wanted[numbers]
-        done, numbers = done[mine], numbers[mine]
-        if done.empty:
+        mine = [group for group in _groups(cells) if group.kind[:SHARED] in left]
+        counts: Counter[str] = Counter()
+        for group in mine:
+            counts[group.device] += group.cells
+        if not counts:
             return ""
-        devices = done["device"].str.partition(":")[0]
-        most = str(devices.mode().iloc[0])
-        seconds = _seconds_of(done)
-        known = np.asarray(devices == most, dtype=bool) & ~np.isnan(seconds)
-        numbers, seconds = numbers[known], seconds[known]
-        totals = np.bincount(numbers, weights=seconds, minlength=len(kinds))
-        counts = np.bincount(numbers, minlength=len(kinds))
-        for number in np.flatnonzero(counts):
-            self._learn(kinds[number], float(totals[number]), int(counts[number]))
+        most = min(counts, key=lambda device: (-counts[device], device))
+        for group in mine:
+            if group.device == most and group.timed.count:
+                self._learn(group.kind, group.timed.total, group.timed.count)
         return most
 
 
-def _kinds_of(cells: Any) -> tuple[list[Kind], np.ndarray]:
-    """Return the kinds of cells, each once, and the place in that list of each cell's."""
-    groups = cells.groupby(list(KIND), sort=False, dropna=False).ngroup().to_numpy()
-    once = cells[list(KIND)].drop_duplicates()
-    return list(once.itertuples(index=False, name=None)), groups
+@dataclass(slots=True)
+class _Group:
+    """The finished cells of one kind on one kind of device, and the times that are known."""
+
+    kind: Kind
+    device: str
+    cells: int = 0
+    timed: Mean = field(default_factory=Mean)
 
 
-def _seconds_of(cells: Any) -> np.ndarray:
-    """Return what each cell took; of one that did not measure it, the sum of its parts."""
-    parts = cells["fit_s"].where(~cells["fit_shared"].fillna(False).astype(bool), 0.0)
-    tested = cells["n_test_good"] + cells["n_test_anomalous"]
-    parts = parts + cells["features_s"] + cells["score_ms_per_image"] * tested / 1000
-    return cells["wall_s"].fillna(parts).to_numpy(dtype=float)
+def _groups(cells: pa.Table) -> list[_Group]:
+    """Put the finished cells of a store together by what their cost depends on."""
+    names = ("status", "device", *KIND, *MEASURED)
+    found: dict[tuple[str, ...], _Group] = {}
+    # Plain lists: pyarrow's own grouping loads pandas, which takes longer than 100,000 rows do.
+    for status, device, *values in zip(*(cells[n].to_pylist() for n in names), strict=True):
+        if status == Status.DONE.value:
+            kind: Any = tuple(values[: len(KIND)])
+            group = found.get((device, *kind))
+            if group is None:
+                group = _Group(kind, (device or "").partition(":")[0])
+                found[device, *kind] = group
+            group.cells += 1
+            seconds = _seconds(*values[len(KIND) :])
+            if seconds is not None:
+                group.timed.add(seconds, 1)
+    return list(found.values())
+
+
+def _seconds(
+    whole: float | None,
+    fit: float | None,
+    fit_shared: bool | None,
+    features: float | None,
+    per_image_ms: float | None,
+    good: int | None,
+    anomalous: int | None,
+) -> float | None:
+    """Return what a cell took; of one that did not measure it, the sum of its parts."""
+    if whole is not None:
+        return whole
+    if fit is None or features is None or per_image_ms is None or good is None or anomalous is None:
+        return None
+    return (0.0 if fit_shared else fit) + features + per_image_ms * (good + anomalous) / 1000

@@ -9,6 +9,9 @@ trace in times and sizes, such as a bit that flips on the disk, is found by a fu
 run does one, and so does ``--full`` of the commands that use the index. An index that is missing,
 damaged, or made by another version of this code is made anew, and a store that cannot be written
 works without one.
+
+Who asks for a few keys of many (``asked``) gets the truth about these; what the index says of the
+others, e.g. how long they took, is believed then.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import contextlib
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby, islice
@@ -101,6 +104,7 @@ def open_index(
     *,
     full: bool = False,
     columns: Sequence[str] | None = None,
+    asked: Collection[str] | None = None,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Index:
     """Return the index of a store, brought up to date; it is kept in the store where that can be.
@@ -113,6 +117,9 @@ def open_index(
         Read every cell, whatever an index says.
     columns
         Of the tidy frame, and ``label``; None = all. Few of them are read in a tenth of the time.
+    asked
+        The keys that the caller wants the truth about; None = all. Any other cell that the index
+        knows and the store still lists is taken to be as it was, without a look at its files.
     progress
         Called with the number of cells that have been read, and that are to be read.
 
@@ -123,7 +130,7 @@ def open_index(
     """
     wanted = list(dict.fromkeys(("label", *COLUMNS) if columns is None else columns))
     known = _Known(b"") if full else _load(where.root / NAME)
-    kept, stale = _compare(where, known.lines(_PROOF))
+    kept, stale = _compare(where, known.lines(_PROOF), asked)
     gone = known.count - len(kept)
     if not stale and not gone and not full:
         return Index(table=known.lines(wanted), read=0)
@@ -135,13 +142,24 @@ def open_index(
     return Index(table=table.select(wanted), read=len(stale))
 
 
-def _compare(where: Store, known: pa.Table) -> tuple[list[int], list[str]]:
+def _compare(
+    where: Store, known: pa.Table, asked: Collection[str] | None
+) -> tuple[list[int], list[str]]:
     """Return which known lines hold still, and the keys of the cells that must be read."""
     names = [_split(listed) for listed in known["files"].to_pylist()]
     stamps = known["stamp"].to_pylist()
     places = {key: place for place, key in enumerate(known["key"].to_pylist())}
     kept, stale = [], []
-    for group, keys in groupby(where, key=lambda key: key[:2]):
+    if asked is None:
+        looked: Iterable[str] = where
+    else:
+        asked = frozenset(asked)
+        listed = list(where)
+        kept = [
+            place for key in listed if key not in asked and (place := places.get(key)) is not None
+        ]
+        looked = [key for key in listed if key in asked or key not in places]
+    for group, keys in groupby(looked, key=lambda key: key[:2]):
         with _opened(where.root / "cells" / group) as parent:
             for key in keys:
                 place = places.get(key)

@@ -11,7 +11,7 @@ from ..datasets.types import Category, Dataset
 from .evaluations import evaluations_of, left_out
 from .feasible import Outlook, feasible, noise_protocols
 from .grid import Grid, MethodPlan, check_names, plan_methods
-from .planned import MethodPart, PlannedCell, plan_cells, planned_row, samples_of
+from .planned import MethodPart, Place, PlannedCell, plan_cells, planned_row, samples_of
 from .scorecells import add_scores, without_mapless
 from .selection import chosen_categories, missing_categories, open_datasets
 from .store import Record, Status, Store
@@ -159,10 +159,10 @@ def make_plan(
         for name in names:
             category = dataset.category(name)
             known: dict[Any, Sample] = {}
+            own = {"paper_target": grid.target, "synthetic": dataset.synthetic}
             for drawn, seed in _draws(grid, category, protocols, manifest, warnings):
                 images = samples_of(drawn, manifest, known)
-                own = {"paper_target": grid.target, "synthetic": dataset.synthetic}
-                cells += plan_cells(parts, category, drawn, seed, images, own)
+                cells += plan_cells(parts, Place.of(category, drawn, seed, images, own))
     tuned, tunings = add_tunings(cells)
     complete, lacking = add_scores(tuned, protocols, need_files=need_weights)
     complete, mapless = without_mapless(complete)
@@ -202,15 +202,16 @@ def _draws(
 
     Protocols come last: two of them may train on the same images, and then are fitted once.
     """
-    from ..datasets.noise import draw, identical_train_test, leak_check
+    from ..datasets.noise import Orders, draw, identical_train_test, leak_check
 
     # By pixels, not bytes: a re-encoded twin leaks just as much.
     refs = (*category.train, *category.test)
     hashes = {ref.id: manifest.record(ref.path).pixels for ref in refs}
+    orders = [Orders.of(category, seed) for seed in range(grid.seeds)]
     for level in grid.noise:
         for seed in range(grid.seeds):
             for protocol in protocols:
-                drawn = draw(category, level, seed, protocol)
+                drawn = draw(category, level, seed, protocol, orders[seed])
                 leak_check(drawn, hashes)
                 twins = identical_train_test(drawn, hashes)
                 warnings += [f"{category.dataset}: {a} (train) = {b} (test)" for a, b in twins]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..datasets.types import Category, ImageRef
-from .cell import Cell, Identity
+from .cell import Cell, Identity, key_of, texts_of
 from .frames import origin
 from .grid import MethodPlan
 from .store import Record, Status, Store
-from .task import Sample, Task, image_list_sha256
+from .task import Sample, Task, lists_sha256
 
 if TYPE_CHECKING:
     from ..datasets.manifest import Manifest
@@ -22,24 +23,71 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedCell:
-    """A cell with the images it trains and tests on; ``scores`` is where they lie, if in a file."""
+    """A cell with the images it trains and tests on.
 
-    identity: Identity
-    method: MethodPlan
-    train: tuple[Sample, ...]
-    test: tuple[Sample, ...]
-    row: dict[str, Any]
+    It holds its key and what it shares with other cells; the rest is put together when it is asked
+    for, as a grid may have 100,000 cells of which few are to run.
+
+    Attributes
+    ----------
+    part, place
+        What all cells of its method, and all cells on its images, have in common.
+    key
+        The cell's key.
+    hashes
+        Of its identity: name → sha256.
+    scores
+        Where its scores lie, if in a file.
+    """
+
+    part: MethodPart
+    place: Place
+    key: str
+    hashes: Mapping[str, str]
     scores: ScoreFile | None = None
 
     @property
-    def key(self) -> str:
-        """Return the cell's key."""
-        return self.identity.key
+    def method(self) -> MethodPlan:
+        """Return its method."""
+        return self.part.method
+
+    @property
+    def train(self) -> tuple[Sample, ...]:
+        """Return the training images."""
+        return self.place.train
+
+    @property
+    def test(self) -> tuple[Sample, ...]:
+        """Return the test images."""
+        return self.place.test
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """Return what its row says before it has run."""
+        return self.place.row | self.part.row
+
+    @property
+    def cell(self) -> Cell:
+        """Return what is asked for, in names and numbers."""
+        return Cell(**self.place.fields, **self.part.fields)
+
+    @property
+    def identity(self) -> Identity:
+        """Return the cell with its hashes."""
+        return Identity(cell=self.cell, hashes=self.hashes)
 
     @property
     def label(self) -> str:
         """Return a short human name, with the variant."""
-        return self.identity.cell.label(self.method.name)
+        return self.cell.label(self.method.name)
+
+    def with_hashes(
+        self, hashes: Mapping[str, str], scores: ScoreFile | None = None
+    ) -> PlannedCell:
+        """Return the cell with other hashes, and hence another key."""
+        key = key_of(self.place.texts | self.part.texts, texts_of(hashes))
+        scores = scores or self.scores
+        return PlannedCell(part=self.part, place=self.place, key=key, hashes=hashes, scores=scores)
 
     def lacks_maps(self, store: Store) -> bool:
         """Say whether the method localises but the store holds no maps of this cell."""
@@ -103,20 +151,13 @@ def samples_of(
             )
         return known[asked]
 
-    train = tuple(sorted((sample(r, masked=False) for r in drawn.train), key=_by_content))
-    test = tuple(sorted((sample(r, masked=True) for r in drawn.test), key=_by_content))
-    listed = ([_content(sample) for sample in samples] for samples in (train, test))
-    return train, test, image_list_sha256(*listed)
+    train = tuple(sorted([sample(r, masked=False) for r in drawn.train], key=_by_content))
+    test = tuple(sorted([sample(r, masked=True) for r in drawn.test], key=_by_content))
+    tested = [[each.sha256, each.anomalous, each.mask_sha256] for each in test]
+    return train, test, lists_sha256([each.sha256 for each in train], tested)
 
 
-def _content(sample: Sample) -> dict[str, Any]:
-    # Of `Sample.document` what its hash is made from, for a quarter of the time.
-    content, mask = sample.sha256, sample.mask_sha256
-    return {"sha256": content, "anomalous": sample.anomalous, "mask_sha256": mask}
-
-
-def _by_content(sample: Sample) -> tuple[str, str]:
-    return (sample.sha256, sample.id)
+_by_content = attrgetter("sha256", "id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,90 +168,115 @@ class MethodPart:
     ----------
     method
         The method.
-    evaluation
-        Name of the evaluation protocol.
+    fields
+        Its share of the fields of a `Cell`; ``texts`` is what `cell.texts_of` makes of it.
+    hashes, hash_texts
+        Its share of the hashes, and what `cell.texts_of` makes of it.
     row
         What the cells' rows say of both.
     """
 
     method: MethodPlan
-    evaluation: str
+    fields: dict[str, Any]
+    texts: dict[str, str]
+    hashes: dict[str, str]
+    hash_texts: dict[str, str]
     row: dict[str, Any]
 
     @classmethod
     def of(cls, method: MethodPlan, evaluation: str) -> MethodPart:
         """Return the part of a method under an evaluation."""
-        row = {
-            "method": method.name,
-            "backbone": method.backbone,
-            "weights": method.weights_sha256,
-            "image_size": method.image_size,
-            "smoothing_sigma": method.smoothing_sigma,
+        shared = {
             "settings": method.settings_json,
+            "backbone": method.backbone,
+            "image_size": method.image_size,
             "evaluation": evaluation,
         }
-        return cls(method=method, evaluation=evaluation, row=row)
-
-
-def plan_cells(
-    parts: Iterable[MethodPart],
-    category: Category,
-    drawn: NoisyDraw,
-    seed: int,
-    images: tuple[tuple[Sample, ...], tuple[Sample, ...], str],
-    row: Mapping[str, Any],
-) -> list[PlannedCell]:
-    """Return the cells of methods on drawn images, with their keys and what their rows say of them.
-
-    Parameters
-    ----------
-    parts
-        A cell for each.
-    images
-        As `samples_of` returns them.
-    row
-        What all rows say besides, e.g. ``synthetic``.
-    """
-    train, test, images_sha256 = images
-    anomalous = sum(sample.anomalous for sample in test)
-    noise, protocol = float(drawn.level), drawn.protocol_id
-    place = {
-        **row,
-        "dataset": category.dataset,
-        "category": category.name,
-        "noise": noise,
-        "noise_effective": 100.0 * drawn.effective,
-        "protocol": protocol,
-        "seed": seed,
-        "n_train": len(train),
-        "n_train_noisy": sum(sample.injected for sample in train),
-        "n_test_good": len(test) - anomalous,
-        "n_test_anomalous": anomalous,
-    }
-    cells = []
-    for part in parts:
-        method = part.method
-        cell = Cell(
-            dataset=category.dataset,
-            category=category.name,
-            noise=noise,
-            protocol=protocol,
-            seed=seed,
-            method=method.base,
-            settings=method.settings_json,
-            backbone=method.backbone,
-            image_size=method.image_size,
-            evaluation=part.evaluation,
-        )
-        hashes = {
-            "images": images_sha256,
-            "method": method.source_sha256,
+        fields = {"method": method.base, **shared}
+        row = {
+            "method": method.name,
             "weights": method.weights_sha256,
+            "smoothing_sigma": method.smoothing_sigma,
+            **shared,
         }
-        identity = Identity(cell=cell, hashes=hashes)
-        cells.append(
-            PlannedCell(
-                identity=identity, method=method, train=train, test=test, row=place | part.row
-            )
+        hashes = {"method": method.source_sha256, "weights": method.weights_sha256}
+        return cls(
+            method=method,
+            fields=fields,
+            texts=texts_of(fields),
+            hashes=hashes,
+            hash_texts=texts_of(hashes),
+            row=row,
         )
-    return cells
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """What all cells on one draw of images have in common.
+
+    Attributes
+    ----------
+    train, test, images_sha256
+        As `samples_of` returns them.
+    fields
+        Its share of the fields of a `Cell`; ``texts`` is what `cell.texts_of` makes of it.
+    row
+        What the cells' rows say of it.
+    """
+
+    train: tuple[Sample, ...]
+    test: tuple[Sample, ...]
+    images_sha256: str
+    fields: dict[str, Any]
+    texts: dict[str, str]
+    row: dict[str, Any]
+
+    @classmethod
+    def of(
+        cls,
+        category: Category,
+        drawn: NoisyDraw,
+        seed: int,
+        images: tuple[tuple[Sample, ...], tuple[Sample, ...], str],
+        row: Mapping[str, Any],
+    ) -> Place:
+        """Return the place of a draw; ``row`` is what all rows say besides, e.g. ``synthetic``."""
+        train, test, images_sha256 = images
+        anomalous = sum(sample.anomalous for sample in test)
+        fields = {
+            "dataset": category.dataset,
+            "category": category.name,
+            "noise": float(drawn.level),
+            "protocol": drawn.protocol_id,
+            "seed": seed,
+        }
+        counts = {
+            "noise_effective": 100.0 * drawn.effective,
+            "n_train": len(train),
+            "n_train_noisy": sum(sample.injected for sample in train),
+            "n_test_good": len(test) - anomalous,
+            "n_test_anomalous": anomalous,
+        }
+        return cls(
+            train=train,
+            test=test,
+            images_sha256=images_sha256,
+            fields=fields,
+            texts=texts_of(fields),
+            row={**row, **fields, **counts},
+        )
+
+
+def plan_cells(parts: Iterable[MethodPart], place: Place) -> list[PlannedCell]:
+    """Return a cell of each method on drawn images, with its key."""
+    images, fields = {"images": place.images_sha256}, place.texts
+    image_texts = texts_of(images)
+    return [
+        PlannedCell(
+            part=part,
+            place=place,
+            key=key_of(fields | part.texts, image_texts | part.hash_texts),
+            hashes=images | part.hashes,
+        )
+        for part in parts
+    ]

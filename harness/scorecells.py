@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +13,8 @@ import numpy as np
 
 from ..datasets.errors import CellError, UsageError
 from .cell import Cell
-from .evaluate import evaluate, score_arrays
 from .evaluations import PER_IMAGE_MINMAX, STRETCHED
 from .fitting import Fitted
-from .minmax import stretched_scores
 from .scorefiles import SUFFIXES, CellScores, digest, read_scores
 from .scorefolder import ScoreFolder, file_method
 from .task import Task, phase
@@ -93,7 +91,7 @@ def add_scores(
     """
     folders = protocol_folders(protocols)
     mine = [planned for planned in cells if planned.method.scores is not None]
-    alone = _alone([planned.identity.cell for planned in mine])
+    alone = _alone([planned.cell for planned in mine])
     found = tuple(
         _with_file(p, folder, folders, alone) if (folder := p.method.scores) else p for p in cells
     )
@@ -125,7 +123,7 @@ def _with_file(
     folders: Mapping[str, str],
     alone: Mapping[tuple[str, str], tuple[str, ...]],
 ) -> PlannedCell:
-    cell = planned.identity.cell
+    cell = planned.cell
     stem = file_stem(cell)
     stems = (f"{folders[cell.protocol]}/{stem}", stem)
     stems += alone.get((cell.dataset, cell.category), ())
@@ -140,8 +138,8 @@ def _with_file(
         if there:
             problem = f"{' and '.join(there)} are both for this cell; keep one"
         file = ScoreFile(folder=folder, path=None, problem=problem)
-    hashes = {"images": planned.identity.hashes["images"], "scores": sha256}
-    return replace(planned, identity=replace(planned.identity, hashes=hashes), scores=file)
+    hashes = {"images": planned.hashes["images"], "scores": sha256}
+    return planned.with_hashes(hashes, scores=file)
 
 
 def _too_short(folder: ScoreFolder, cell: Cell) -> str:
@@ -166,7 +164,7 @@ def without_mapless(
     tuple
         The cells that are left, and the names of the folders' methods that lost some.
     """
-    stretched = [p for p in cells if p.identity.cell.evaluation == PER_IMAGE_MINMAX and p.scores]
+    stretched = [p for p in cells if p.scores and p.cell.evaluation == PER_IMAGE_MINMAX]
     files: dict[str, list[ScoreFile]] = {}
     for planned in stretched:
         if planned.scores is not None and planned.scores.path is not None:
@@ -201,6 +199,8 @@ def measure_file(task: Task, file: ScoreFile) -> tuple[dict[str, Any], dict[str,
     scores of the training images.
     """
     from ..methods.base import Scores
+    from .evaluate import evaluate, score_arrays
+    from .minmax import stretched_scores
 
     cell = task.identity.cell
     with phase("load"):

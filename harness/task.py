@@ -112,11 +112,21 @@ class Task:
 
 def image_list_sha256(train: Iterable[Mapping[str, Any]], test: Iterable[Mapping[str, Any]]) -> str:
     """Return the hash ``images`` of a key from samples as `Sample.document` gives them."""
-    listed = {
-        "train": [image["sha256"] for image in train],
-        "test": [[image["sha256"], image["anomalous"], image["mask_sha256"]] for image in test],
-    }
-    return sha256(canonical_json(listed).encode())
+    tested = [[image["sha256"], image["anomalous"], image["mask_sha256"]] for image in test]
+    return lists_sha256([image["sha256"] for image in train], tested)
+
+
+def lists_sha256(train: list[str], test: list[list[Any]]) -> str:
+    """Return the hash ``images`` of a key.
+
+    Parameters
+    ----------
+    train
+        The sha256 of each training image.
+    test
+        Of each test image: sha256, whether it is anomalous, sha256 of its mask.
+    """
+    return sha256(canonical_json({"train": train, "test": test}).encode())
 
 
 def training_key(task: Task) -> str:

@@ -8,7 +8,7 @@ Only a method that asks for it by `Method.wants_oracle` also sees test images an
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -116,7 +116,7 @@ def add_tunings(
     keys: dict[tuple[Any, ...], str] = {}
     found: dict[str, PlannedTuning] = {}
     for group, members in groups.items():
-        tuning = _planned([p for p in members if p.identity.cell.seed == 0])
+        tuning = _planned([p for p in members if p.cell.seed == 0])
         found.setdefault(tuning.key, tuning)
         keys[group] = tuning.key
     complete = (_with_key(p, keys[_group(p)]) if id(p.method) in wanting else p for p in cells)
@@ -131,22 +131,21 @@ def _wanting(cells: Iterable[PlannedCell]) -> set[int]:
 
 def _group(planned: PlannedCell) -> tuple[Any, ...]:
     """Return what the cells of one tuning have in common, under one protocol."""
-    cell, hashes = planned.identity.cell, planned.identity.hashes
+    cell, hashes = planned.cell, planned.hashes
     of_method = (cell.method, cell.settings, cell.backbone, cell.image_size)
     by_hash = (hashes["method"], hashes["weights"])
     return (*of_method, *by_hash, cell.dataset, cell.noise, cell.protocol)
 
 
 def _with_key(planned: PlannedCell, key: str) -> PlannedCell:
-    hashes = {**planned.identity.hashes, "tuning": key}
-    return replace(planned, identity=replace(planned.identity, hashes=hashes))
+    return planned.with_hashes({**planned.hashes, "tuning": key})
 
 
 def _planned(members: Sequence[PlannedCell]) -> PlannedTuning:
     """Return the tuning of the seed-0 cells of one group."""
     method, identity = members[0].method, members[0].identity
     oracle = method.cls(method.settings).wants_oracle()
-    by_category = {p.identity.cell.category: p for p in members}
+    by_category = {p.cell.category: p for p in members}
     images = tuple(
         TuningImages(category=name, train=p.train, test=p.test if oracle else ())
         for name, p in sorted(by_category.items())
@@ -185,7 +184,7 @@ def pending_tunings(
     """Return the work orders of the tunings that these cells need and the store lacks."""
     waiting: dict[str, dict[str, Identity]] = {}
     for cell in cells:
-        key = cell.identity.hashes.get("tuning")
+        key = cell.hashes.get("tuning")
         if key is not None:
             waiting.setdefault(key, {})[cell.key] = cell.identity
     return [

@@ -6,6 +6,7 @@ import ast
 import hashlib
 import importlib.util
 import sys
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -96,7 +97,7 @@ def _imports(module: str, path: Path) -> list[str]:
 def _imports_of(source: bytes, package: str) -> tuple[str, ...]:
     # By content, so that an edit counts: a grid's methods have most of their modules in common.
     names: list[str] = []
-    for node in ast.walk(ast.parse(source)):
+    for node in _statements(ast.parse(source)):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -105,3 +106,15 @@ def _imports_of(source: bytes, package: str) -> tuple[str, ...]:
                 base = importlib.util.resolve_name("." * node.level + base, package)
             names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
     return tuple(names)
+
+
+def _statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """Yield all statements: imports are among them, and expressions are nine nodes of ten."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+            inner = getattr(node, name, None)
+            if isinstance(inner, list):
+                waiting += inner

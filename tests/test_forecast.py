@@ -3,6 +3,7 @@
 import re
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 from rich.console import Console
 
@@ -80,7 +81,7 @@ def test_cells_without_their_whole_time_are_put_together():
         }
     ).astype({"fit_shared": "boolean", "wall_s": "float64"})  # fmt: skip
     forecast = Forecast([cell(seed=5)], jobs=1)
-    assert forecast.learn(frame) == "cpu"
+    assert forecast.learn(pa.Table.from_pandas(frame)) == "cpu"
     assert forecast.learned == 2
     assert forecast.seconds() == pytest.approx((5.0 + 1.0) / 2)
 

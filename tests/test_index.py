@@ -274,3 +274,21 @@ def test_commands_use_the_index_and_the_run_does_not(world, monkeypatch):
     assert "damaged" in world.stdout
     assert world.run(*one) == 0
     assert "1 cell: 0 in the store, 1 to run" in world.stderr
+
+
+def test_only_what_is_asked_for_is_looked_at(store):
+    """Asked for some keys: these are the truth, new and gone cells too; others are believed."""
+    open_index(store)
+    keys = [identity_of(number).key for number in range(6)]
+    for key in keys[:2]:
+        (store.folder(key) / "result.json").write_bytes(b"{}")
+    shutil.rmtree(store.folder(keys[5]))
+    publish(store, identity_of(7))
+    seen = open_index(store, asked={keys[0]})
+    states = seen.statuses()
+    assert states[keys[0]] is Status.DAMAGED
+    assert states[keys[1]] is Status.DONE, "not asked for: as it was"
+    assert keys[5] not in states
+    assert states[identity_of(7).key] is Status.DONE
+    assert seen.read == 2
+    assert open_index(store).statuses()[keys[1]] is Status.DAMAGED, "a belief is never kept"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,13 @@ FULL_OPTION = click.option(
 )  # fmt: skip
 
 
-def index_of(folder: Path, *, full: bool = False, columns: Sequence[str] | None = None) -> Index:
+def index_of(
+    folder: Path,
+    *,
+    full: bool = False,
+    columns: Sequence[str] | None = None,
+    asked: Collection[str] | None = None,
+) -> Index:
     """Open the index of a store, with a line of progress while cells are read."""
     from ..index import open_index
 
@@ -38,7 +44,7 @@ def index_of(folder: Path, *, full: bool = False, columns: Sequence[str] | None 
         def show(done: int, total: int) -> None:
             shown.update(f"reading cells … {done} of {total}")
 
-        return open_index(Store(folder), full=full, columns=columns, progress=show)
+        return open_index(Store(folder), full=full, columns=columns, asked=asked, progress=show)
 
 
 def cell_of(record: Record) -> Cell | None:

@@ -194,9 +194,10 @@ def show_plan(grid: Grid, options: Options, *, as_json: bool = False) -> None:
     outlook = ""
     if (options.store / MARK).is_file():
         store = Store(options.store)
-        index = index_of(options.store, columns=("key", *LEARNED_FROM))
+        keys = {cell.key for cell in made.distinct}
+        index = index_of(options.store, columns=("key", *LEARNED_FROM), asked=keys)
         pending = made.pending(store, known=index.statuses())
-        outlook = forecast_line(pending, index.frame(), options.jobs) if pending else ""
+        outlook = forecast_line(pending, index.table, options.jobs) if pending else ""
         left, tunings = len(pending), len(made.pending_tunings(store, pending, options.device))
     first = f", after {plural(tunings, 'tuning')}" if tunings else ""
     line = f"{count} cells, {count - left} in the store, {left} to run{first}"
@@ -230,7 +231,8 @@ def execute(target: Target | None, grid: Grid, options: Options, *, as_json: boo
     started = time.monotonic()
     run_plan(made, store, options, notes)
     frame = made.frame(store)
-    for warning in identical_seeds(frame):
+    nothing_drawn = [method.name for method in made.methods if method.cls.deterministic]
+    for warning in identical_seeds(frame, store, nothing_drawn):
         notes.print(f"warning: {warning}", markup=False, highlight=False, soft_wrap=True)
     context = report_context(made, options, device, store)
     console = make_console(quiet=options.quiet or as_json)

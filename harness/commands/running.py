@@ -17,7 +17,7 @@ from .options import Options
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import pandas as pd
+    import pyarrow as pa
 
     from ..plan import Plan
     from ..planned import PlannedCell
@@ -114,7 +114,7 @@ def run_plan(made: Plan, store: Store, options: Options, console: Console) -> No
             f"queued as {key[:12]}; start workers with: reproduce {command}",
             markup=False, highlight=False, soft_wrap=True,
         )  # fmt: skip
-    forecast = Forecast((cell.identity.cell for cell in pending), how.jobs)
+    forecast = Forecast((cell.cell for cell in pending), how.jobs)
     title = made.grid.target
     with (
         RunProgress(
@@ -142,23 +142,23 @@ def run_plan(made: Plan, store: Store, options: Options, console: Console) -> No
         remove_request(store, how.request)
 
 
-def forecast_line(left: Sequence[PlannedCell], frame: pd.DataFrame, jobs: int | None) -> str:
+def forecast_line(left: Sequence[PlannedCell], cells: pa.Table, jobs: int | None) -> str:
     """Return how long cells will take by what a store's finished cells took; empty if unknown.
 
     Parameters
     ----------
     left
         Cells to run.
-    frame
-        A row per cell of the store.
+    cells
+        The store's, as `Forecast.learn` takes them.
     jobs
         Processes side by side; None = one per core or, where the cells ran on one, a GPU.
     """
     from ..forecast import Forecast
     from ..progress import duration, plural
 
-    outlook = Forecast((cell.identity.cell for cell in left), 1)
-    device = outlook.learn(frame)
+    outlook = Forecast((cell.cell for cell in left), 1)
+    device = outlook.learn(cells)
     if not device:
         return ""
     outlook.jobs = jobs = jobs or default_jobs((device,))
