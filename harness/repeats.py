@@ -2,50 +2,96 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
-from .frames import METRIC_COLUMNS, TIME_COLUMNS
+import numpy as np
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .store import Store
+
 # Two seeds may well agree where few test images leave few possible values; three hardly.
 ENOUGH = 3
+# Test images that two seeds must have in common, and of which not all have one score.
+COMMON = 5
+# Places of a method that are looked into first; only if one is found, all others are.
+LOOKED_AT = 12
+SHOWN = 3
+Place = tuple[str, list[str]]  # its name for people, and a key per seed
 _PLACE = ["method", "dataset", "category", "noise", "protocol", "evaluation", "settings"]
-SOME = 3
 
 
-def identical_seeds(frame: pd.DataFrame) -> list[str]:
-    """Name the places where three seeds or more gave exactly the same metrics and threshold.
+def identical_seeds(
+    frame: pd.DataFrame, store: Store, deterministic: Collection[str] = ()
+) -> list[str]:
+    """Name the places where all seeds, three or more, came to one result.
 
-    The threshold is a float of the training scores: it agrees to the last digit only where the
-    model and the training images do. An interval over such seeds has no width and means nothing.
+    Metrics cannot tell: a seed also draws which images are trained and tested on. So the scores of
+    those test images are compared that every two seeds share: they agree to the last bit where
+    neither the seed nor what it drew had any effect. An interval over such seeds means nothing.
+    What differs is not judged: it may be the training images of the seed and not the seed.
 
     Parameters
     ----------
     frame
         As `frames.to_frame` gives it.
+    store
+        Holds the scores of its finished cells.
+    deterministic
+        Methods whose class says that nothing is drawn: of them it is no surprise.
 
     Returns
     -------
     list of str
         At most one line per method.
     """
-    import pandas as pd
+    lines = []
+    done = frame[(frame["status"] == "done") & ~frame["method"].isin(list(deterministic))]
+    for method, cells in done.groupby("method", sort=False):
+        places: list[Place] = []
+        for name, rows in cells.groupby(_PLACE, dropna=False, sort=False):
+            _, dataset, category, noise = list(name)[:4]  # pyright: ignore[reportArgumentType, reportCallIssue]
+            keys = list(dict(zip(rows["seed"], rows["key"], strict=True)).values())
+            if len(keys) >= ENOUGH:
+                places.append((f"{dataset}/{category}/noise{noise:g}", keys))
+        found = _identical(store, places[:LOOKED_AT])
+        if found:
+            lines.append(_line(str(method), found + _identical(store, places[LOOKED_AT:])))
+    return lines
 
-    measured = [name for name in METRIC_COLUMNS if name not in TIME_COLUMNS]
-    done = pd.DataFrame(frame[(frame["status"] == "done") & frame["threshold"].notna()])
-    found: dict[str, list[str]] = {}
-    for place, rows in done.groupby(_PLACE, dropna=False, sort=False):
-        if len(set(rows["seed"])) >= ENOUGH and len(rows[measured].drop_duplicates()) == 1:
-            method, dataset, category, noise = list(place)[:4]  # pyright: ignore[reportArgumentType, reportCallIssue]
-            found.setdefault(str(method), []).append(f"{dataset}/{category}/noise{noise:g}")
-    return [_line(method, places) for method, places in found.items()]
+
+def _identical(store: Store, places: Iterable[Place]) -> list[str]:
+    """Return the names of the places whose cells gave shared images the same scores."""
+    found = []
+    for name, keys in places:
+        scores = (_scores(store, key) for key in keys)  # read one by one: most differ at once
+        if all(_agree(a, b) for a, b in itertools.pairwise(scores)):
+            found.append(name)
+    return found
+
+
+def _scores(store: Store, key: str) -> dict[str, np.float32]:
+    """Return image → score of a finished cell's test images."""
+    images = store.load_json(key, "images")["test"]
+    scores = store.load_arrays(key, "scores")["test_scores"]
+    return {image["id"]: score for image, score in zip(images, scores, strict=True)}
+
+
+def _agree(a: dict[str, np.float32], b: dict[str, np.float32]) -> bool:
+    """Say whether two seeds gave all images that they share the same scores."""
+    shared = a.keys() & b.keys()
+    telling = len(shared) >= COMMON and len({a[image] for image in shared}) > 1
+    return telling and all(a[image] == b[image] for image in shared)
 
 
 def _line(method: str, places: list[str]) -> str:
-    more = f" and {len(places) - SOME} more" if len(places) > SOME else ""
+    more = f" and {len(places) - SHOWN} more" if len(places) > SHOWN else ""
     return (
-        f"{method}: all seeds gave exactly the same result at {', '.join(places[:SOME])}{more}; "
-        "its deviation over seeds is zero because nothing was drawn, not because it is certain"
+        f"{method}: all seeds gave the test images they share exactly the same scores at "
+        f"{', '.join(places[:SHOWN])}{more}; its deviation over seeds is not that of training "
+        "again: nothing was drawn (a class that never draws says deterministic = True), or the "
+        "seed is ignored"
     )

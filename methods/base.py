@@ -238,6 +238,9 @@ class Method(ABC):
         One sentence each: where this implementation departs from the paper or official code.
     stacks
         Whether `fit_stack` gains something over fitting one by one.
+    deterministic
+        Whether nothing is drawn in ``fit`` and ``score``: no surprise then that seeds which share
+        their training images agree.
     content_settings
         Settings that are None or the path of a folder or file. Before anything runs, the harness
         refuses one that is missing or empty; the hash of the content takes the path's place in the
@@ -262,6 +265,7 @@ class Method(ABC):
     variants: ClassVar[Mapping[str, Variant]] = {}
     departures: ClassVar[tuple[str, ...]] = ()
     stacks: ClassVar[bool] = False
+    deterministic: ClassVar[bool] = False
     content_settings: ClassVar[tuple[str, ...]] = ()
     Settings: ClassVar[type] = NoSettings
     train_weights: np.ndarray | None = None

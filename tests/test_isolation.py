@@ -20,16 +20,13 @@ from PIL import Image
 
 from adrepro.harness.board import Board
 from adrepro.harness.engines.base import Event
-from adrepro.harness.frames import store_frame
 from adrepro.harness.isolation import own_state, put_back, state_now
 from adrepro.harness.knobs import knobs
 from adrepro.harness.redact import HIDDEN, redacted
-from adrepro.harness.repeats import identical_seeds
 from adrepro.harness.run_cell import run_cell
 from adrepro.harness.store import Store
 from adrepro.harness.worker import run_batch
 from adrepro.methods.features import FeatureProvider
-from conftest import TESTS
 
 
 def state() -> dict:
@@ -217,19 +214,6 @@ def test_home_is_replaced_as_a_whole_name_only(monkeypatch):
     assert redacted("/home/ann/x /home/anna '/home/ann'") == "~/x /home/anna '~'"
     monkeypatch.setenv("HOME", "/")
     assert redacted("/etc/x") == "/etc/x"
-
-
-def test_identical_seeds_are_named(world):
-    """Three seeds of one result are warned of, by place; two, or three that differ, are not."""
-    store = Store(world.store, create=True)
-    run_here(plan_here(world.data, seeds=3, overrides={}), store)  # all 8 images at every seed
-    frame = store_frame(store)
-    (line,) = identical_seeds(frame)
-    assert line.startswith("toys:PixelMean: all seeds gave exactly the same result at mvtec_ad/bot")
-    assert identical_seeds(frame[frame["seed"] < 2]) == []
-    other = frame.assign(threshold=frame["threshold"] + (frame["seed"] == 2) * 1e-9)
-    assert identical_seeds(other) == []
-    assert str(TESTS) not in line
 
 
 @pytest.mark.parametrize("name", ["GPG_PASSPHRASE", "MYSQL_PWD", "SSH_KEY", "WANDB_API_KEY"])
