@@ -21,6 +21,7 @@ __all__ = [
     "DatasetInfo",
     "Layout",
     "dataset_info",
+    "find_dataset",
     "load",
     "locate",
     "open_dataset",
@@ -138,6 +139,19 @@ def _draw(info: DatasetInfo, root: Path, categories: tuple[str, ...] | None) -> 
     drawn = categories if info.layout is Layout.MVTEC else None
     kind = "ksdd2" if info.layout is Layout.KSDD2 else "mvtec"
     return materialise(root, kind, categories=drawn)
+
+
+def find_dataset(name: str, data_root: Path | None = None) -> Path:
+    """Return the folder of a dataset of the catalogue that is no drawn one; reads nothing in it.
+
+    Raises
+    ------
+    UnknownNameError
+        No such dataset.
+    DataError
+        It is not there: where it was looked for, and how it can be had.
+    """
+    return _find(dataset_info(name), data_root)
 
 
 def _find(info: DatasetInfo, data_root: Path | None) -> Path:

@@ -107,6 +107,50 @@ def test_missing_data_says_where_it_looked_and_what_to_run(world):
     assert_refused(world, "nowhere", "reproduce data fetch mvtec_ad", "CC BY-NC-SA")
 
 
+MISSING = """
+import sys
+from adrepro.harness.cli import invoke
+code = invoke([*sys.argv[1:], "--device", "auto"])
+heavy = sorted({"torch", "torchvision", "timm"} & set(sys.modules))
+assert (code, heavy) == (2, []), (code, heavy)
+"""
+
+
+@pytest.mark.parametrize("arguments", [("table1",), ("plan", "table1"), ("table1", "--dry-run")])
+def test_missing_data_are_refused_before_anything_heavy(world, arguments):
+    """A wrong --data-root is told before devices are asked for, which takes torch's import."""
+    places = ("--data-root", world.root / "nowhere", "--store", world.store)
+    done = subprocess.run(
+        [sys.executable, "-c", MISSING, *arguments, *map(str, places)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "error: MVTec AD not found: looked for" in done.stderr
+    assert "go on without" not in done.stderr, "nothing else is there"
+
+
+@pytest.mark.parametrize("command", [("table1",), ("plan", "table1")])
+def test_missing_second_dataset_says_how_to_go_on_without(world, command):
+    """Where one dataset of a table is there, the line ends with the option that runs it alone."""
+    assert world.reproduce(*command, *world.places) == 2
+    assert_refused(world, "KolektorSDD2 not found", "go on without it: --datasets mvtec_ad")
+
+
+@pytest.mark.parametrize("text", ["0.1", "0,0.5", ".25"])
+def test_share_of_noise_is_refused(world, text):
+    """Noise is in percent: 0.1 was surely meant as 10, and who means it writes 0.1%."""
+    share = float(text.split(",")[-1])
+    assert world.run("--noise", text) == 2
+    assert_refused(world, "noise is in percent", f"write {100 * share:g}", f"{share:g} % write")
+
+
+def test_part_of_a_percent_can_be_asked_for(world):
+    """With the sign it is what it says; 0 and 1 need none."""
+    assert world.reproduce("plan", "-m", "toys:PixelMean", "-d", "mvtec_ad", *world.places,
+                           "--noise", "0,0.5%,1") == 0  # fmt: skip
+    assert "0.5" in world.stdout
+
+
 def test_empty_category_is_named(world):
     """A category without training images stops the run."""
     shutil.rmtree(world.data / "mvtec_ad/screw/train/good")

@@ -1,13 +1,15 @@
-"""Options that an engine cannot follow are refused: nothing that was asked for is ignored."""
+"""What cannot be had is refused first: data that are not there, options an engine would ignore."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...datasets.errors import UsageError
+from ...datasets.errors import DataError, UsageError
 from ..engines.base import load_engine
 
 if TYPE_CHECKING:
+    from ..grid import Grid
     from .options import Options
 
 
@@ -90,3 +92,31 @@ def _refuse_settings(options: Options) -> None:
         raise UsageError(
             f"--engine-option {keys}: --engine {options.engine} has none; ray and slurm do"
         )
+
+
+def require_data(grid: Grid, data_root: Path | None) -> None:
+    """Refuse a dataset that is not there, before anything heavy is imported or asked of a device.
+
+    Raises
+    ------
+    UnknownNameError
+        No such dataset.
+    DataError
+        Where it was looked for, and which of the others are there and can be run without it.
+    """
+    from ...datasets.catalog import dataset_info, find_dataset, parse_dataset_spec
+
+    there: list[str] = []
+    first: DataError | None = None
+    for text in grid.datasets:
+        name, path = parse_dataset_spec(text)
+        try:
+            if path is None and not dataset_info(name).synthetic:
+                find_dataset(name, data_root)
+            there.append(text)
+        except DataError as err:
+            first = first or err
+    if first is None:
+        return
+    without = f"; or go on without it: --datasets {','.join(there)}" if there else ""
+    raise DataError(f"{first}{without}") from first

@@ -104,7 +104,7 @@ def split_protocols(_ctx: click.Context, _param: click.Parameter, value: tuple[s
 
 
 def split_levels(_ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple:
-    """Parse noise levels in percent."""
+    """Parse noise levels in percent; a bare number between 0 and 1 is surely meant as a share."""
     levels = []
     for text in split_names(_ctx, param, value):
         try:
@@ -114,6 +114,11 @@ def split_levels(_ctx: click.Context, param: click.Parameter, value: tuple[str, 
         if not 0 <= level <= 100:
             raise UsageError(
                 f"--noise {text}: expected percent from 0 to 100, e.g. --noise 0,10,50"
+            )
+        if 0 < level < 1 and not text.endswith("%"):
+            raise UsageError(
+                f"--noise {text}: noise is in percent; for {100 * level:g} % write "
+                f"{100 * level:g}, for {level:g} % write {text}%"
             )
         levels.append(level)
     return tuple(dict.fromkeys(levels))

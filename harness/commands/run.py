@@ -164,6 +164,7 @@ def show_plan(grid: Grid, options: Options, *, as_json: bool = False) -> None:
     from ..forecast import LEARNED_FROM
     from ..progress import plural
     from ..store import MARK, Store
+    from .asked import require_data
     from .inspect import index_of
     from .running import forecast_line
     from .show import feasibility_table
@@ -171,6 +172,7 @@ def show_plan(grid: Grid, options: Options, *, as_json: bool = False) -> None:
     console = make_console(quiet=options.quiet or as_json)
     if options.device != "auto":
         resolve_devices(options.device)
+    require_data(grid, options.data_root)
     views = outlooks(grid, options.data_root)
     for seen in views:
         what = "injected/training images, test nominal+anomalous"
@@ -212,7 +214,7 @@ def execute(target: Target | None, grid: Grid, options: Options, *, as_json: boo
     """Plan, run what is missing, write the report, print the table; return the exit code."""
     from ..progress import duration
     from ..repeats import identical_seeds
-    from .asked import check_engine
+    from .asked import check_engine, require_data
     from .running import devices_of, run_plan
     from .show import report_context
 
@@ -220,6 +222,7 @@ def execute(target: Target | None, grid: Grid, options: Options, *, as_json: boo
     if options.dry_run:
         show_plan(grid, options, as_json=as_json)
         return 0
+    require_data(grid, options.data_root)
     notes = make_console(stderr=True, quiet=options.quiet)
     device = devices_of(options)[0]
     require_writable(options.store, "--store")
