@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 CHUNK = 16  # images embedded and scored at once; bounds memory, changes no value
 LAST_STRIDE = 32
-PAPER_NETWORK = "tf_efficientnet_b5"
+PAPER_WEIGHTS = "timm/tf_efficientnet_b5.aa_in1k"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +29,8 @@ class CSFlowSettings:
         pixels).
     standardise
         Whether each channel of each scale is brought to mean 0 and deviation 1 over the training
-        images; None does so for every network but EfficientNet-B5, whose features the official
-        code takes as they are.
+        images; None does so for all weights but timm's aa_in1k of EfficientNet-B5: the official
+        code takes the paper's as they are.
     hidden
         Channels inside the subnetworks (official code: 1024).
     kernels
@@ -72,7 +72,7 @@ class CSFlow(Method):
     name = "cs-flow"
     title = "CS-Flow"
     paper = "Rudolph et al., WACV 2022, arXiv 2110.02855"
-    backbone = "timm/tf_efficientnet_b5.aa_in1k"
+    backbone = PAPER_WEIGHTS
     image_size = 768
     smoothing_sigma = 0.0
     presets: ClassVar[dict[str, dict[str, Any]]] = {
@@ -91,7 +91,8 @@ class CSFlow(Method):
         "The official code's ImageNet weights come from the package efficientnet_pytorch; timm's "
         "AutoAugment weights of the same network stand in for them, and were not compared.",
         "Of networks that are no EfficientNet the last map of stride 32 is taken, and features of "
-        "every network but EfficientNet-B5 are standardised, because theirs have other scales.",
+        "all weights but these, a file given with --weights included, are standardised, because "
+        "theirs have other scales.",
         "Outputs of the flow are not cut off at ±1e6: a flow that diverges is a failed cell.",
     )
     Settings = CSFlowSettings
@@ -193,7 +194,8 @@ class CSFlow(Method):
 
         wanted = self.settings.standardise
         if wanted is None:
-            wanted = context.features.spec.architecture != PAPER_NETWORK
+            # By identity, as in the cell's key: other weights of the network scale otherwise.
+            wanted = context.features.spec.identity() != PAPER_WEIGHTS
         mean = maps.mean(dim=(0, 2, 3), keepdim=True)
         if not wanted:
             return torch.zeros_like(mean), torch.ones_like(mean)

@@ -36,7 +36,8 @@ class FlowSettings:
         Which feature map is pooled; None takes AlexNet's last one (32), of other networks 16.
     standardise
         Whether each feature is brought to mean 0 and deviation 1 over the training views; None
-        does so for every network but AlexNet, whose features the official code takes as they are.
+        does so for all weights but the paper's of AlexNet (a copy of their file included), whose
+        features the official code takes as they are.
     blocks, hidden, hidden_layers
         Coupling blocks, and width and number of hidden layers of their subnetworks (official
         code: 8, 2048, 3).
