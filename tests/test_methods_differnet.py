@@ -5,7 +5,8 @@ import torch
 from method_images import drawn_set, make_context
 
 from adrepro.datasets.errors import UsageError
-from adrepro.methods.backbones import parse_backbone
+from adrepro.methods import backbones
+from adrepro.methods.backbones import load_backbone, parse_backbone
 from adrepro.methods.differnet.method import DifferNet, DifferNetSettings
 from adrepro.methods.features import FeatureProvider
 from adrepro.methods.settings import make_settings
@@ -46,17 +47,29 @@ def test_score_is_the_mean_square_of_z(tmp_path, provider):
     assert float(scores.image[0]) == pytest.approx(float(z.square().mean()), rel=1e-3)
 
 
-def test_alexnet_is_taken_as_published(tmp_path):
-    """With the paper's network: last map, three scales, 768 features, not standardised."""
-    provider = FeatureProvider(parse_backbone("alexnet.random"))
-    images = drawn_set(tmp_path, 3, size=256)
-    method = quick(train_views=1, test_views=1, epochs=1, localise=False)
-    method.fit(images, make_context(provider))
-    assert method._mean.shape == (768,)
-    assert not method._mean.any()
-    assert method._deviation.eq(1).all()
-    assert not method.localises
-    assert method.score(images, make_context(provider)).maps is None
+def test_alexnet_is_taken_as_published(tmp_path, monkeypatch):
+    """With the paper's network and weights: last map, three scales, 768 features, as they are.
+
+    The weights are drawn, under the digits of the published file: only whose they are matters.
+    """
+    file = tmp_path / "alexnet.pth"
+    torch.save(load_backbone(parse_backbone("alexnet.random"), "cpu").model.state_dict(), file)
+    provider = FeatureProvider(parse_backbone("alexnet", weights=file))
+    images = drawn_set(tmp_path / "images", 3, size=256)
+    taken = []
+    for published in (False, True):
+        if published:
+            digits = provider.spec.weights_sha256()[:8]
+            found = ("torchvision/alexnet", "IMAGENET1K_V1")
+            monkeypatch.setitem(backbones.PUBLISHED, digits, found)
+        method = quick(train_views=1, test_views=1, epochs=1, localise=False)
+        method.fit(images, make_context(provider))
+        assert method._mean.shape == (768,)
+        taken.append(not method._mean.any() and bool(method._deviation.eq(1).all()))
+        assert not method.localises
+        assert method.score(images, make_context(provider)).maps is None
+    assert taken == [False, True], "other weights of AlexNet are standardised"
+    assert method._stride(make_context(FeatureProvider(parse_backbone("alexnet.random")))) == 32
 
 
 def test_defaults_are_published_values():

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .plan import TrainingPlan
 
 PAPER_NETWORK = "alexnet"
+PAPER_WEIGHTS = "torchvision/alexnet.IMAGENET1K_V1"
 LAST_MAP_OF_ALEXNET = 32
 # Of the packaged EfficientNet-Lite0's strides, the best on MVTec AD's bottle (99.4; 8: 94.0).
 BEST_OF_OTHERS = 16
@@ -32,6 +33,8 @@ BASE_DEPARTURES = (
     "mirrored border.",
     "With another backbone than AlexNet the stride-16 map is pooled, and quick localises with one "
     "view: both were chosen on the test set of MVTec AD's bottle.",
+    "With other weights than torchvision's of AlexNet, a file given with --weights included unless "
+    "it is a copy of the published one, features are standardised, because their scales differ.",
     "Outputs of the flow are not cut off at ±1e6: a flow that diverges is a failed cell.",
 )
 
@@ -240,7 +243,9 @@ class FlowMethod(Method):
     def _stride(self, context: Context) -> int:
         if self.settings.stride is not None:
             return self.settings.stride
-        return LAST_MAP_OF_ALEXNET if _is_alexnet(context) else BEST_OF_OTHERS
+        # Which map it is depends on the architecture alone, how its features scale on the weights.
+        alexnet = context.features.spec.architecture == PAPER_NETWORK
+        return LAST_MAP_OF_ALEXNET if alexnet else BEST_OF_OTHERS
 
     def _moments(
         self, features: torch.Tensor, context: Context
@@ -248,15 +253,14 @@ class FlowMethod(Method):
         import torch
 
         wanted = self.settings.standardise
+        if wanted is None:
+            # By identity, as in the cell's key: a copy of the published file is that backbone.
+            wanted = context.features.spec.identity() != PAPER_WEIGHTS
         flat = features.flatten(0, 1)
-        if wanted or (wanted is None and not _is_alexnet(context)):
+        if wanted:
             # A feature that never varies stays at zero instead of blowing up.
             return flat.mean(dim=0), flat.std(dim=0).clamp(min=1e-6)
         return torch.zeros_like(flat[0]), torch.ones_like(flat[0])
 
     def _standardise(self, features: torch.Tensor) -> torch.Tensor:
         return (features - self._mean) / self._deviation
-
-
-def _is_alexnet(context: Context) -> bool:
-    return context.features.spec.architecture == PAPER_NETWORK
