@@ -13,6 +13,7 @@ from .env import capture, device_name
 from .evaluate import evaluate, score_arrays
 from .evaluations import PER_IMAGE_MINMAX
 from .fitting import Fits, context_of, fit_task
+from .inputs import check_inputs
 from .isolation import own_state
 from .log import CappedLog
 from .minmax import stretched_scores
@@ -87,6 +88,7 @@ def _measure(
     cell = task.identity.cell
     with own_state(features):  # metrics are not measured in what a method has made of the process
         with phase("load"):
+            check_inputs(task)
             context = context_of(task, features, progress)
             test = image_set(task.test, cell.image_size)
         before = features.compute_s

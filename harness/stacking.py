@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from .fitting import Clock, Fits, Fitted, context_of, finish_fit, new_method
 from .grouping import by_training
+from .inputs import check_inputs
 from .isolation import own_state
 from .log import CappedLog
 from .memory import PeakMemory
@@ -77,6 +78,7 @@ def _prepare(
     """Return a task with what fitting it needs; None where that cannot be had."""
     try:
         with phase("load"):
+            check_inputs(task)
             method, tuned = new_method(task)
     except PhaseError:
         return None

@@ -11,6 +11,7 @@ import numpy as np
 from ..datasets.seeds import derive_seed
 from .env import capture, device_name
 from .fitting import Clock
+from .inputs import check_tuning_inputs
 from .isolation import own_state
 from .log import CappedLog
 from .store import Failure, Store
@@ -52,6 +53,7 @@ def run_tuning(
         with phase("tune"):
             quiet = contextlib.redirect_stdout(log), contextlib.redirect_stderr(log)
             with quiet[0], quiet[1], own_state(features):
+                check_tuning_inputs(task)
                 tuned = _tune(task, features, progress)
             write_tuned(store, tuned)
     except PhaseError as err:
