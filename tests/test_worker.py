@@ -9,10 +9,11 @@ import time
 
 import numpy as np
 import pytest
-from engine_world import fork_workers, measured, plan_of, run_plan
+from engine_world import fork_workers, measured, plan_of, rows_of, run_plan
 
 from adrepro.datasets.errors import StoreError, UsageError
-from adrepro.harness.engines import remote
+from adrepro.harness.commands import worker as worker_command
+from adrepro.harness.engines import local, remote
 from adrepro.harness.engines.base import EngineOptions, TooManyFailures
 from adrepro.harness.engines.elsewhere import news, trace
 from adrepro.harness.grid import Grid
@@ -269,6 +270,40 @@ def test_run_and_workers_as_real_commands(world, tmp_path):
         env=environment, capture_output=True, text=True, check=True,
     ).stdout)  # fmt: skip
     assert found["troubled"] == []
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_times_of_workers_on_a_cpu_are_not_marked_alone(world, monkeypatch, jobs):
+    """Nobody knows what other workers a machine's cores have; the local engine does know."""
+    fork_workers(monkeypatch)
+    plan = plan_of(world, noise=(0.0,), seeds=1)
+    store, own = (Store(world.root / name, create=True) for name in ("store", "own"))
+    write_request(store, plan, keep_maps=False)
+    serve(world, "--jobs", str(jobs))
+    run_plan(plan, own, jobs=jobs)
+    marks = [{row["exclusive"] for row in rows_of(s).values()} for s in (store, own)]
+    assert marks == [{False}, {jobs == 1}]
+
+
+def test_worker_on_gpus_of_its_own_marks_its_times(world, monkeypatch):
+    """A GPU is given to one process at a time: with one each they are alone, with two they are not.
+
+    No GPU is needed to see what cells are given; that nothing else uses it nobody can know.
+    """
+    given = []
+
+    def note(_context, batch, *_arguments):
+        given.extend(task.exclusive for task in batch.tasks)
+        raise InterruptedError
+
+    monkeypatch.setattr(local, "start_worker", note)
+    monkeypatch.setattr(worker_command, "resolve_devices", lambda text: tuple(text.split(",")))
+    plan = plan_of(world, noise=(0.0,), seeds=1)
+    store = Store(world.store, create=True)
+    write_request(store, plan, keep_maps=False)
+    for jobs in (2, 4):
+        assert serve(world, "--device", "cuda:0,cuda:1", "--jobs", str(jobs)) != 0
+    assert given == [True, False]
 
 
 def test_worker_before_its_store_says_what_to_start(world, tmp_path):

@@ -41,6 +41,28 @@ class KillsRay(PixelMean):
             raise RuntimeError("there is no Ray process above this one")
 
 
+@dataclass(frozen=True)
+class BookSettings(ToySettings):
+    """``book`` is a file that gets a line per fit."""
+
+    book: str = ""
+
+
+class NotesTimes(PixelMean):
+    """Notes from when to when it fitted."""
+
+    name = "toy-notes-times"
+    title = "Notes its times"
+    Settings = BookSettings
+
+    def fit(self, train, context):
+        begun = time.time()
+        super().fit(train, context)
+        time.sleep(0.3)
+        with Path(self.settings.book).open("a", encoding="utf-8") as handle:
+            handle.write(f"{begun} {time.time()}\n")
+
+
 class NamesNode(PixelMean):
     """Prints which of Ray's nodes started the process above it."""
 

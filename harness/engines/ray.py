@@ -92,6 +92,8 @@ class _Driver:
         self._listen, self._limit = listen, FailureLimit(options)
         self._packing = Packing(settings.gpu_fraction, whole=settings.timing)
         self._on_gpu = on_gpu
+        # Of a cluster that was joined its room is the limit, on GPUs the shares of them are.
+        self._most = None if on_gpu or settings.address else options.jobs
         self._numbers = itertools.count()
         self._flights: dict[Any, Flight] = {}
         self._by_number: dict[int, Flight] = {}
@@ -126,6 +128,8 @@ class _Driver:
         slots = total.get("CPU", 0) / self._settings.cpus
         if self._on_gpu:
             slots = min(slots, total.get("GPU", 0) / (self._settings.gpu_fraction or 1))
+        if self._most is not None:
+            slots = min(slots, self._most)
         groups = group_tasks(cells, max(1, int(slots)), self._options.stack)
         tunings: list[list[Job]] = [[task] for task in tasks if isinstance(task, TuningTask)]
         return tunings + [list[Job](group) for group in groups]
@@ -145,7 +149,8 @@ class _Driver:
             left = flight.needs.taken_from(left)
         while waiting:
             needs = self._needs(waiting[0][0])
-            if self._flights and not needs.fits(left):
+            full = self._most is not None and len(self._flights) >= self._most
+            if full or (self._flights and not needs.fits(left)):
                 return
             require_room(self._ray, needs)
             tasks = waiting.popleft()
@@ -161,7 +166,7 @@ class _Driver:
     def _start(self, flight: Flight) -> None:
         needs = flight.needs
         # What else runs on the machines of a cluster that was joined cannot be known.
-        single = not self._on_gpu and self._options.jobs == 1 and not self._settings.address
+        single = self._most == 1
         alone = needs.gpus >= 1 or needs.timing or single
         inside = replace(
             self._options,
