@@ -69,6 +69,11 @@ class Recent:
         self._items: OrderedDict[tuple[str, str], Arrays] = OrderedDict()
 
     @property
+    def limit(self) -> int:
+        """Return the bytes that may be held."""
+        return self._limit
+
+    @property
     def held(self) -> int:
         """Return the bytes held."""
         return self._held

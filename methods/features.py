@@ -126,6 +126,11 @@ class FeatureProvider:
         """Let go of the network; it is loaded anew when it is needed."""
         self.__dict__.pop("backbone", None)
 
+    @property
+    def remembers(self) -> bool:
+        """Whether anything may be kept in memory for other cells."""
+        return self._recent.limit > 0
+
     def uncached(self) -> FeatureProvider:
         """Return a provider on the same network that remembers nothing; to time the whole path."""
         cold = FeatureProvider(

@@ -133,7 +133,7 @@ def test_gradient_map_by_hand(tmp_path, provider):
     images = drawn_set(tmp_path, 2)
     flow = small_flow(dim=224).requires_grad_(False)
     options = {"sizes": (64, 32), "stride": 16, "angles": (0.0,), "sigma": 0.0}
-    found = gradient_maps(images, provider.backbone, flow, lambda f: f, **options)
+    found = gradient_maps(images, provider, flow, lambda f: f, **options)
     pixels = provider.backbone.normalise(images[1][None]).requires_grad_()
     features = pooled_scales(provider.backbone, pixels, (64, 32), 16)
     negative_log_likelihood(flow, features)[0].backward()
@@ -156,9 +156,9 @@ def test_gradients_are_rotated_back(tmp_path, provider, monkeypatch):
 
     monkeypatch.setattr("adrepro.methods.flows.localise.pooled_scales", corner)
     options = {"sizes": (33,), "stride": 8, "sigma": 0.0}
-    found = gradient_maps(
-        images, provider.backbone, Identity(), lambda f: f, angles=(0.0, 90.0), **options
-    )[0]
+    found = gradient_maps(images, provider, Identity(), lambda f: f, angles=(0.0, 90.0), **options)[
+        0
+    ]
     # A view turned by 90° counter-clockwise shows the image's right corner at its top left.
     lit = found > 0
     assert lit[:5, :5].mean() > 0.9

@@ -10,18 +10,19 @@ from torch.nn import functional
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import rotate as rotate_tensor
 
-from ..backbones import Backbone
-from ..features import pooled_scales
+from ...datasets.images import ImageSet
+from ..features import FeatureProvider, pooled_scales
 from ..views import rotate
 from .flow import negative_log_likelihood
+from .graphs import Graphs
 
 TRUNCATE = 4.0  # the blur's kernel ends after so many sigma, as scipy's does
 BATCH_PIXELS = 2**17  # pixels per forward and backward pass; more is slower on CPU (cache misses)
 
 
 def gradient_maps(
-    images: Sequence[np.ndarray],
-    backbone: Backbone,
+    images: ImageSet,
+    provider: FeatureProvider,
     flow: torch.nn.Module,
     standardise: Callable[[torch.Tensor], torch.Tensor],
     *,
@@ -40,9 +41,12 @@ def gradient_maps(
     Parameters
     ----------
     images
-        ``uint8 [H, W, 3]`` each, of side ``sizes[0]``.
-    backbone, flow
-        The frozen network and the trained flow, both without parameter gradients.
+        The images, of side ``sizes[0]``.
+    provider
+        Of the frozen network. Forward passes through it are kept where they fit into memory, and
+        are not part of what scoring takes, as all frozen features.
+    flow
+        The trained flow, without parameter gradients.
     standardise
         What training did to the features before the flow.
     sizes, stride
@@ -60,18 +64,28 @@ def gradient_maps(
         ``float32 [N, H, W]``.
     """
     maps: list[torch.Tensor] = []
-    side = max(sizes)
+    backbone, side = provider.backbone, max(sizes)
     step = max(1, int(batch_scale * BATCH_PIXELS) // side**2)
+    seen = (images.hashes, tuple(sizes), stride, step)
+    share = min(step, len(images)) / max(1, len(images) * len(angles))
+    graphs = Graphs(provider, seen, share)
     for start in range(0, len(images), step):
-        part = [np.asarray(images[i]) for i in range(start, min(start + step, len(images)))]
-        total = torch.zeros(len(part), side, side, device=backbone.device)
+        indices = range(start, min(start + step, len(images)))
+        total = torch.zeros(len(indices), side, side, device=backbone.device)
         for angle in angles:
-            views = np.stack([rotate(image, angle) for image in part])
-            pixels = backbone.normalise(views).requires_grad_()
-            features = standardise(pooled_scales(backbone, pixels, sizes, stride))
+
+            def make(
+                indices: range = indices, angle: float = angle
+            ) -> tuple[torch.Tensor, torch.Tensor]:
+                views = np.stack([rotate(np.asarray(images[i]), angle) for i in indices])
+                pixels = backbone.normalise(views).requires_grad_()
+                return pixels, pooled_scales(backbone, pixels, sizes, stride)
+
+            forward = graphs.forward((start, angle), make)
+            features = forward.features.detach().requires_grad_()
             # A sum, not a mean: the gradient of an image is the same in every batch.
-            loss = negative_log_likelihood(flow, features).sum()
-            (gradient,) = torch.autograd.grad(loss, pixels)
+            loss = negative_log_likelihood(flow, standardise(features)).sum()
+            gradient = forward.pull_back(torch.autograd.grad(loss, features)[0])
             total += blur(_rotate_back(gradient, angle), sigma).abs().sum(dim=1)
         maps.append((total / (3 * len(angles))).square())
     return torch.cat(maps).cpu().numpy()

@@ -212,7 +212,7 @@ class FlowMethod(Method):
         with torch.enable_grad():
             return gradient_maps(
                 images.resized(sizes[0]),
-                context.features.backbone,
+                context.features,
                 self._flow,
                 self._standardise,
                 sizes=sizes,
