@@ -25,7 +25,7 @@ $(VENV)/tested: $(BIN)/reproduce
 	@touch $@
 
 demo: $(BIN)/reproduce  ## Table 1 on embedded synthetic images, with an HTML report
-	$(BIN)/reproduce table1 --preset demo --data-root $(DEMO)/data --store $(DEMO)/store --out $(DEMO)/report
+	$(BIN)/reproduce table1 --preset demo --stack on --data-root $(DEMO)/data --store $(DEMO)/store --out $(DEMO)/report
 
 test: $(VENV)/tested  ## The test suite
 	$(BIN)/python -m pytest -m 'not slow' -n logical --maxprocesses 4 --dist loadfile

@@ -10,6 +10,8 @@ from ..datasets.errors import UsageError
 # One category of a published table: six noise levels with three seeds. What a stack needs beside
 # its methods' own weights is their training images' features.
 STACK_LIMIT = 18
+# On a CPU more flows than this push each other out of its cache (docs/speed.md).
+CPU_STACK_LIMIT = 6
 STACK_MODES = ("auto", "on", "off")
 
 
@@ -79,8 +81,8 @@ def stack_limit(mode: str, device: str) -> int:
     Parameters
     ----------
     mode
-        ``"on"``, ``"off"``, or ``"auto"``: on for a GPU, off on a CPU, where little is gained and
-        a cell's last bits would depend on which others run with it.
+        ``"on"``, ``"off"``, or ``"auto"``: on for a GPU, off on a CPU, where only small flows gain
+        by it and a process that is killed would lose more than one cell.
     device
         Torch device string.
 
@@ -91,5 +93,6 @@ def stack_limit(mode: str, device: str) -> int:
     """
     if mode not in STACK_MODES:
         raise UsageError(f"--stack {mode}: expected one of {', '.join(STACK_MODES)}")
-    wanted = mode == "on" or (mode == "auto" and device.startswith("cuda"))
-    return STACK_LIMIT if wanted else 1
+    if device.startswith("cuda"):
+        return 1 if mode == "off" else STACK_LIMIT
+    return CPU_STACK_LIMIT if mode == "on" else 1

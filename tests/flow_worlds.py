@@ -16,6 +16,10 @@ class Spec:
 
     architecture: str = "planted"
 
+    def identity(self) -> str:
+        """Return the name that a key would contain."""
+        return f"{self.architecture}.random"
+
 
 class PlantedFeatures:
     """Pooled features by image hash: ``nominal`` ones on a line, ``anomalous`` ones off it."""

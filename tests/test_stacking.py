@@ -11,7 +11,7 @@ import pytest
 
 from adrepro.datasets.errors import UsageError
 from adrepro.harness.cell import Cell, Identity
-from adrepro.harness.devices import STACK_LIMIT, stack_limit
+from adrepro.harness.devices import CPU_STACK_LIMIT, STACK_LIMIT, stack_limit
 from adrepro.harness.fitting import Fits
 from adrepro.harness.frames import store_frame
 from adrepro.harness.grouping import group_tasks, stacks_of
@@ -141,7 +141,8 @@ def test_tuned_cells_are_stacked_with_their_choice(world):
 def test_stack_option(world):
     """`auto` means on for a GPU and off for a CPU; anything else is one line."""
     assert stack_limit("auto", "cpu") == stack_limit("off", "cuda:0") == 1
-    assert stack_limit("auto", "cuda:0") == stack_limit("on", "cpu") == STACK_LIMIT
+    assert stack_limit("auto", "cuda:0") == stack_limit("on", "cuda:0") == STACK_LIMIT
+    assert stack_limit("on", "cpu") == CPU_STACK_LIMIT < STACK_LIMIT
     with pytest.raises(UsageError, match="--stack of: expected one of auto, on, off"):
         stack_limit("of", "cpu")
     assert world.run("--stack", "of", method=STACKED) == 2
