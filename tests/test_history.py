@@ -56,7 +56,8 @@ def essence(store: Store, keys) -> dict:
         found[key] = (
             record.status, record.document, row,
             *((folder / name).read_bytes() for name in ("scores.npz", "images.json", "env.json")),
-            sorted(p.name for p in folder.iterdir()),
+            # A failure beside a result tells of a later try, e.g. for maps, and counts for nothing.
+            sorted({p.name for p in folder.iterdir()} - {"failure.json"}),
         )  # fmt: skip
     return found
 
