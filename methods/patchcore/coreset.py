@@ -10,7 +10,8 @@ STARTS = 10  # random start points of the approximate selection (official code)
 PROJECTED = 128  # length that features are projected to for the selection (official code)
 MIN_ACTIVE, ACTIVE_SHARE = 4096, 20  # points that rounds run on: all / ACTIVE_SHARE, or this many
 SELECTED = -1.0  # below every squared distance: a selected point is never the farthest
-BLOCK = 2**24  # distances held at once by the search, 64 MiB of float32
+BLOCK = 2**21  # distances held at once by the search, 8 MiB of float32: they stay in the cache
+ROWS = 256  # queries at once at least: a large bank is not read again for a few of them
 
 
 def project(
@@ -144,7 +145,7 @@ def nearest(
         ``int64 [M, neighbours]``.
     """
     squares = bank.square().sum(dim=1)
-    step = max(1, BLOCK // len(bank))
+    step = max(ROWS, BLOCK // len(bank))
     indices = []
     for block in queries.split(step):
         # ‖q‖² is the same for all bank entries of a query: it does not change their order.
