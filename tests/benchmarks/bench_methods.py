@@ -83,7 +83,6 @@ def neighbours(given: Given) -> Row:
         ours=lambda: nearest(ask, known)[0],
         peer=peer,
         judge=lambda found: {"mean": float(found.mean()), "largest": float(found.max())},
-        goal=1.0,
         tolerance=1e-2,  # of squared distances around 400
     )
 

@@ -22,8 +22,8 @@ from adrepro.harness.ranking import average_precision, rank, roc_area
 
 NOMINAL, ANOMALOUS, RAW, SIZE, SIGMA, LIMIT = 20, 63, 56, 448, 4.0, 0.3
 EXACT = 1e-9
-# anomalib and torchmetrics add in float32, which counts to 2²⁴: what can be asked of them.
-SINGLE = 1e-4
+# anomalib and torchmetrics add in float32, not in float64.
+SINGLE = 1e-6
 
 
 def rows(given: Given) -> list[Row]:
@@ -65,11 +65,17 @@ def rows(given: Given) -> list[Row]:
             tolerance=SINGLE,
         ),
         race_peer(
-            what=f"AUROC, AP, AUPRO, {count}",
-            name="ADEval (1000 strips)",
-            ours=lambda: ours(maps, masks),
+            what=f"AUROC, AP, F1-max, AUPRO in bounded memory, {count}",
+            name="ADEval (1000 strips, no F1-max)",
+            ours=lambda: streamed(maps, masks),
             peer=adeval(maps, masks),
             goal=1.0,
+        ),
+        race_peer(
+            what=f"all metrics exactly, {count}",
+            name="ADEval (1000 strips, no F1-max): roughly",
+            ours=lambda: ours(maps, masks),
+            peer=adeval(maps, masks),
         ),
         race_peer(
             what=f"upsampling {RAW}² to {maps.shape[1]}² and smoothing",
@@ -80,7 +86,7 @@ def rows(given: Given) -> list[Row]:
             tolerance=1e-6,
         ),
         race_peer(
-            what=f"bounded memory (25 MB), image by image, {count}",
+            what=f"bounded memory (25 MB and one image), {count}",
             name="ours, exact",
             ours=lambda: streamed(maps, masks),
             peer=lambda: ours(maps, masks),
