@@ -241,7 +241,7 @@ def _region_weights(defective: np.ndarray) -> np.ndarray:
 
 
 def label_regions(defective: np.ndarray) -> tuple[np.ndarray, int]:
-    """Number the 8-connected regions of ``bool [N, H, W]``, from 1 over all images.
+    """Give the 8-connected regions of ``bool [N, H, W]`` numbers, from 1 over all images.
 
     Returns
     -------
@@ -251,4 +251,5 @@ def label_regions(defective: np.ndarray) -> tuple[np.ndarray, int]:
     eight = np.zeros((3, 3, 3), dtype=bool)
     eight[1] = True  # eight neighbours within an image, none in the next image
     regions = np.empty(defective.shape, dtype=np.int32)
-    return regions, int(ndimage.label(defective, structure=eight, output=regions))
+    ndimage.label(defective, structure=eight, output=regions)
+    return regions, int(regions.max(initial=0))
