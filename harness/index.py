@@ -24,6 +24,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby, islice
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,7 @@ SCHEMA = pa.schema(
 
 
 _PROOF = ("key", "stamp", "files")  # what tells whether a line still holds
+_FACTS = attrgetter("st_mtime_ns", "st_ctime_ns", "st_size")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,11 +203,9 @@ def _stamp(
     look = os.stat
     facts: list[int] = []
     try:
-        entry = look(folder, dir_fd=parent)
-        facts += (entry.st_mtime_ns, entry.st_ctime_ns, entry.st_size)
+        facts += _FACTS(look(folder, dir_fd=parent))
         for name in names:
-            entry = look(f"{folder}/{name}", dir_fd=parent)
-            facts += (entry.st_mtime_ns, entry.st_ctime_ns, entry.st_size)
+            facts += _FACTS(look(f"{folder}/{name}", dir_fd=parent))
     except OSError:
         return None
     if read_at_ns is not None:
