@@ -4,7 +4,8 @@
                                            [--meta] [--device cpu|cuda] [--threads N]
 
 A category's cells (6 noise levels × 3 seeds) have flows of one shape: 18 of them are trained on
-random features of the preset's size, one after the other and as one stack, in one process. FrEIA's
+random features of the preset's size, one after the other and in stacks as the harness makes them on
+the device (a CPU: six; a GPU: all), in one process. FrEIA's
 own modules take the same steps on the same batches. What no training can undercut is the matrix
 products that its steps consist of: these alone, on ready memory, are the last row. Called by
 itself it measures one case and prints a JSON line; exit code 1 if a loss differs by more than 1e-3.
@@ -25,6 +26,7 @@ import torch
 from common import Given, Row, duel
 from FrEIA.framework import SequenceINN
 
+from adrepro.harness.devices import stack_limit
 from adrepro.methods.flows.flow import build_flow
 from adrepro.methods.flows.plan import Meta, TrainingPlan
 from adrepro.methods.flows.settings import DEMO, QUICK, FlowSettings
@@ -96,8 +98,10 @@ class Case:
         return training.losses[-1]
 
     def together(self) -> dict[str, float]:
-        """Train all in one stack."""
-        return named(self.train(0, len(self.flows)))
+        """Train all in stacks of the size that the harness makes on this device."""
+        count, size = len(self.flows), stack_limit("on", self.device.type)
+        parts = [(i, min(i + size, count)) for i in range(0, count, size)]
+        return named([loss for first, last in parts for loss in self.train(first, last)])
 
     def singly(self, *, plain: bool = False) -> dict[str, float]:
         """Train one after the other."""
@@ -130,12 +134,12 @@ class Case:
         return {}
 
     def rows(self, given: Given) -> list[Row]:
-        """Race stack, one by one, FrEIA and the products."""
+        """Race stacks, one by one, FrEIA and the products."""
         replace_plan, self.plan = self.plan, replace(self.plan, epochs=1)
         self.train(0, 1)  # warms up
         self.plan = replace_plan
         kind = "RAD's meta steps" if self.meta else "DifferNet's steps"
-        what = f"{len(self.flows)} flows of {self.preset} size, {self.steps} of {kind}, as a stack"
+        what = f"{len(self.flows)} flows of {self.preset} size, {self.steps} of {kind}, in stacks"
         peers = (
             ("one by one", self.singly, GOAL),
             ("FrEIA's modules, one by one", lambda: self.singly(plain=True), GOAL),
