@@ -1,10 +1,12 @@
 """Kept forward passes: the same maps, no second pass, bounded memory, gone with their network."""
 
+import contextlib
 import gc
 import weakref
 
 import numpy as np
 import pytest
+import torch
 from method_images import drawn_set
 
 from adrepro.methods.backbones import parse_backbone
@@ -107,12 +109,53 @@ def test_the_bytes_counted_are_those_of_activations(tmp_path, provider):
     assert sizes[0] > 10 * 3 * 64 * 64 * 4
 
 
-def test_passes_end_with_their_network(tmp_path, provider):
-    """A network that is let go of takes its passes with it."""
-    maps(drawn_set(tmp_path, 1), provider)
-    kept = next(iter(graphs._HELD[provider.backbone].passes.values()))
-    features = weakref.ref(kept.features)
-    del kept
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "resnet18.random", "alexnet.random"])
+def test_nothing_is_left_of_former_passes(tmp_path, monkeypatch, name):
+    """Passes over other images, and the network's end, free every tensor of the former ones.
+
+    Also of networks whose activations work in place: a graph must not hold itself.
+    """
+    provider = FeatureProvider(parse_backbone(name))
+    stride = 32 if name.startswith("alexnet") else 16
+
+    def score(folder, seed):
+        images = drawn_set(tmp_path / folder, 1, size=128, seed=seed)
+        width = provider.backbone.maps(torch.zeros(1, 3, 128, 128), (stride,))[stride].shape[1]
+        with seeded(0):
+            flow = build_flow(width, blocks=1, hidden=8, hidden_layers=1).requires_grad_(False)
+        options = {"sizes": (128,), "stride": stride, "angles": (0.0,), "sigma": 1.0}
+        gradient_maps(images, provider, flow, lambda f: f, **options)
+
+    saved, real = [], graphs._Counter.add
+
+    def watched(counter, tensor):
+        kept = real(counter, tensor)
+        saved.append(weakref.ref(kept))
+        return kept
+
+    monkeypatch.setattr(graphs._Counter, "add", watched)
+    score("a", 0)
+    first = len(saved)
+    assert all(ref() is not None for ref in saved)
+    score("b", 1)
+    gc.collect()
+    assert not any(ref() is not None for ref in saved[:first])
     provider.forget_backbone()
     gc.collect()
-    assert features() is None
+    assert len(saved) > first > 5
+    assert not any(ref() is not None for ref in saved)
+
+
+def test_passes_are_made_as_if_nothing_had_been_changed(tmp_path, provider):
+    """What a method did to its process must not enter passes that other cells take."""
+    images, seen = drawn_set(tmp_path, 1), []
+
+    @contextlib.contextmanager
+    def guard():
+        seen.append("in")
+        yield
+        seen.append("out")
+
+    provider.guard = guard
+    maps(images, provider, angles=(0.0,))
+    assert seen[:2] == ["in", "out"]

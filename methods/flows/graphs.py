@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
@@ -93,13 +93,14 @@ class Graphs:
         held = self._held
         if name in held.passes:
             return held.passes[name]
-        start = time.perf_counter()
         counter = _Counter()
-        if held.limit:
-            with torch.autograd.graph.saved_tensors_hooks(counter.add, lambda tensor: tensor):
-                pixels, features = make()
-        else:
+        count = torch.autograd.graph.saved_tensors_hooks(counter.add, lambda tensor: tensor)
+        self._synchronise()
+        start = time.perf_counter()
+        # As all that cells share: computed as if no method had changed anything in the process.
+        with self._features.guard(), torch.enable_grad(), count if held.limit else nullcontext():
             pixels, features = make()
+        self._synchronise()
         self._features.compute_s += time.perf_counter() - start
         if not held.passes and counter.bytes > self._share * held.limit:
             held.limit = 0
@@ -110,6 +111,11 @@ class Graphs:
             held.size += counter.bytes
         return found
 
+    def _synchronise(self) -> None:
+        """Wait for queued device work, so that a clock read after it means something."""
+        if self._features.device.startswith("cuda"):
+            torch.cuda.synchronize(self._features.device)
+
 
 class _Counter:
     """Adds up the bytes of what a graph keeps alive."""
@@ -118,10 +124,12 @@ class _Counter:
         self.bytes = 0
         self._seen: set[int] = set()
 
-    def add(self, tensor: torch.Tensor) -> Any:
+    def add(self, tensor: torch.Tensor) -> torch.Tensor:
         storage = tensor.untyped_storage()
         # The network's weights are there anyway; several operations may keep one activation.
         if not isinstance(tensor, torch.nn.Parameter) and storage.data_ptr() not in self._seen:
             self._seen.add(storage.data_ptr())
             self.bytes += storage.nbytes()
-        return tensor
+        # Not the tensor itself: of an operation that keeps its own output it would hold the graph
+        # that holds it, in a circle that nothing breaks.
+        return tensor.detach()

@@ -66,7 +66,7 @@ def gradient_maps(
     maps: list[torch.Tensor] = []
     backbone, side = provider.backbone, max(sizes)
     step = max(1, int(batch_scale * BATCH_PIXELS) // side**2)
-    seen = (images.hashes, tuple(sizes), stride, step)
+    seen = (images.hashes, tuple(sizes), stride, step, tuple(angles))
     share = min(step, len(images)) / max(1, len(images) * len(angles))
     graphs = Graphs(provider, seen, share)
     for start in range(0, len(images), step):
