@@ -210,9 +210,12 @@ class ImageSet(Sequence[np.ndarray]):
             image = decode(self._paths[index])
             square = image.resize((self.size, self.size), Image.Resampling.BILINEAR)
             pixels = np.asarray(square, dtype=np.uint8)
-            pixels.flags.writeable = False
             if self._remember:
-                REMEMBERED.put(key, pixels)
+                REMEMBERED.put(key, pixels.copy())
+        else:
+            pixels = pixels.copy()
+        # A copy, since a flag does not keep a method from writing through a torch tensor.
+        pixels.flags.writeable = False
         return pixels
 
     def __iter__(self) -> Iterator[np.ndarray]:

@@ -32,7 +32,10 @@ class RecentPixels:
         return self._held
 
     def get(self, key: Key) -> np.ndarray | None:
-        """Return the pixels under ``key`` (path, content hash, side), or None."""
+        """Return the pixels under ``key``, not to be given away, or None.
+
+        A key is path, content hash and side.
+        """
         with self._lock:
             found = self._items.get(key)
             if found is not None:
@@ -40,7 +43,7 @@ class RecentPixels:
             return found
 
     def put(self, key: Key, pixels: np.ndarray) -> None:
-        """Hold read-only pixels, letting go of the least recently used where there are too many."""
+        """Hold pixels that nobody else has, letting go of the least recently used if need be."""
         with self._lock:
             if key in self._items or pixels.nbytes > self._limit:
                 return

@@ -115,7 +115,7 @@ def fit_task(task: Task, context: Context, fits: Fits) -> Fitted:
 
 
 def _fit(task: Task, context: Context) -> Fitted:
-    train = image_set(task.train, task.identity.cell.image_size)
+    train = image_set(task.train, task.identity.cell.image_size, timed=task.exclusive)
     with PeakMemory(task.device) as memory:
         with phase("load"):
             method, tuned = new_method(task)

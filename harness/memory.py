@@ -10,7 +10,8 @@ class PeakMemory:
     """Context manager that measures peak memory: of the process on CPU, allocated on CUDA.
 
     On Linux the process's high-water mark is reset on entry, so that a cell is not charged with
-    an earlier one's peak (features that stay in memory for the next cells do count); elsewhere the
+    an earlier one's peak (what stays in memory for the next cells does count: features, decoded
+    pixels, kept forward passes); elsewhere the
     mark since the process started is reported.
 
     Attributes

@@ -90,7 +90,7 @@ def _measure(
         with phase("load"):
             check_inputs(task)
             context = context_of(task, features, progress)
-            test = image_set(task.test, cell.image_size)
+            test = image_set(task.test, cell.image_size, timed=task.exclusive)
         before = features.compute_s
         fitted = fit_task(task, context, fits)
         shared = not fits.first_use(training_key(task))

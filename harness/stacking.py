@@ -82,7 +82,7 @@ def _prepare(
             method, tuned = new_method(task)
     except PhaseError:
         return None
-    train = image_set(task.train, task.identity.cell.image_size)
+    train = image_set(task.train, task.identity.cell.image_size, timed=task.exclusive)
     return task, method, train, context_of(task, features, progress), tuned
 
 

@@ -148,9 +148,14 @@ def training_key(task: Task) -> str:
     return sha256(json.dumps(seen, sort_keys=True).encode())
 
 
-def image_set(samples: tuple[Sample, ...], size: int) -> ImageSet:
-    """Return samples as a method sees them: pixels and content hashes, no name and no label."""
-    return ImageSet([s.path for s in samples], [s.sha256 for s in samples], size)
+def image_set(samples: tuple[Sample, ...], size: int, *, timed: bool = False) -> ImageSet:
+    """Return samples as a method sees them: pixels and content hashes, no name and no label.
+
+    With ``timed`` no pixels are remembered from earlier cells, so that times do not depend on which
+    cell came first.
+    """
+    hashes = [sample.sha256 for sample in samples]
+    return ImageSet([sample.path for sample in samples], hashes, size, remember=not timed)
 
 
 def seed_axes(dataset: str, category: str, noise: float, seed: int) -> tuple[str | int, ...]:

@@ -32,7 +32,8 @@ def folded(model: nn.Module) -> nn.Module:
     -------
     torch.nn.Module
         ``model`` itself where nothing can be folded: no such pair, a network that does not take
-        an RGB image of `PROBE` pixels, or one that uses a convolution's output elsewhere too.
+        an RGB image of `PROBE` pixels or returns anything but one tensor, or one whose result
+        changes, as a convolution's output is used elsewhere too.
     """
     if not any(isinstance(module, nn.BatchNorm2d) for module in model.modules()):
         return model
@@ -40,7 +41,7 @@ def folded(model: nn.Module) -> nn.Module:
     result = copy.deepcopy(model)
     try:
         pairs, before = _pairs(result, probe)
-    except (RuntimeError, AssertionError):
+    except (RuntimeError, AssertionError, TypeError, ValueError):
         return model
     names = {id(module): name for name, module in result.named_modules()}
     for convolution, norm in pairs:
@@ -84,6 +85,8 @@ def _pairs(
     finally:
         for hook in hooks:
             hook.remove()
+    if not isinstance(output, torch.Tensor):
+        raise TypeError(f"the network returns {type(output).__name__}, expected a tensor")
     once = [(c, n) for c, n in taken if calls[id(c)] == calls[id(n)] == 1]
     return once, output
 

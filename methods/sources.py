@@ -14,7 +14,12 @@ from ..datasets.errors import UsageError
 from .base import Method
 
 # Of adrepro itself, what a method can reach: this room, and how files become pixels and seeds.
-FOLLOWED = ("adrepro.methods", "adrepro.datasets.images", "adrepro.datasets.seeds")
+FOLLOWED = (
+    "adrepro.methods",
+    "adrepro.datasets.images",
+    "adrepro.datasets.pixels",
+    "adrepro.datasets.seeds",
+)
 
 
 def method_source_sha256(cls: type[Method]) -> str:

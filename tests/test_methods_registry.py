@@ -1,14 +1,17 @@
 """From names and texts to methods and settings; a method's source in its cells' keys."""
 
+import ast
 import json
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from typing import Literal
 
 import pytest
 
+from adrepro.datasets import images
 from adrepro.datasets.errors import ContractError, UnknownNameError, UsageError
 from adrepro.methods import registry
 from adrepro.methods.base import Method, Scores
@@ -242,3 +245,16 @@ def test_settings_must_be_frozen():
 
     with pytest.raises(ContractError, match="frozen dataclass"):
         make_settings(Bad)
+
+
+def test_all_that_turns_files_into_pixels_is_in_the_key():
+    """What `datasets.images` imports from its room decides what a method sees, errors aside."""
+    path = Path(images.__file__)
+    inside = {
+        node.module
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.level == 1 and node.module
+    }
+    followed = set(method_sources(method_class("differnet")))
+    assert "pixels" in inside
+    assert {f"adrepro.datasets.{name}" for name in inside - {"errors"}} <= followed

@@ -4,6 +4,7 @@ import hashlib
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from adrepro.datasets import images
@@ -82,6 +83,16 @@ def test_pixels_cannot_be_changed_by_a_method(drawn):
     copy = first.array()
     copy[:] = 0
     assert first.array().any()
+
+
+@pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")
+def test_pixels_written_through_a_tensor_are_the_methods_own(remembered, drawn):
+    """Torch ignores numpy's flag; what is remembered stays as the file has it all the same."""
+    first, _ = drawn
+    expected = first[0].copy()
+    for _ in range(2):  # freshly decoded, then remembered
+        torch.from_numpy(first[0]).fill_(7)
+        np.testing.assert_array_equal(first[0], expected)
 
 
 def test_changed_files_are_other_images(remembered, drawn):

@@ -11,7 +11,8 @@ PROJECTED = 128  # length that features are projected to for the selection (offi
 MIN_ACTIVE, ACTIVE_SHARE = 4096, 20  # points that rounds run on: all / ACTIVE_SHARE, or this many
 SELECTED = -1.0  # below every squared distance: a selected point is never the farthest
 BLOCK = 2**21  # distances held at once by the search, 8 MiB of float32: they stay in the cache
-ROWS = 256  # queries at once at least: a large bank is not read again for a few of them
+ROWS = 256  # queries at once at least: a large bank is not read again for a few of them,
+ROOM = 2**24  # unless their distances would be more than these, 64 MiB
 
 
 def project(
@@ -145,7 +146,7 @@ def nearest(
         ``int64 [M, neighbours]``.
     """
     squares = bank.square().sum(dim=1)
-    step = max(ROWS, BLOCK // len(bank))
+    step = max(1, BLOCK // len(bank), min(ROWS, ROOM // len(bank)))
     indices = []
     for block in queries.split(step):
         # ‖q‖² is the same for all bank entries of a query: it does not change their order.

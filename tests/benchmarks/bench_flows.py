@@ -99,9 +99,12 @@ class Case:
 
     def together(self) -> dict[str, float]:
         """Train all in stacks of the size that the harness makes on this device."""
+        return named([loss for first, last in self.parts() for loss in self.train(first, last)])
+
+    def parts(self) -> list[tuple[int, int]]:
+        """Return first and last flow of each stack."""
         count, size = len(self.flows), stack_limit("on", self.device.type)
-        parts = [(i, min(i + size, count)) for i in range(0, count, size)]
-        return named([loss for first, last in parts for loss in self.train(first, last)])
+        return [(i, min(i + size, count)) for i in range(0, count, size)]
 
     def singly(self, *, plain: bool = False) -> dict[str, float]:
         """Train one after the other."""
@@ -109,8 +112,14 @@ class Case:
         return named([x for i in range(count) for x in self.train(i, i + 1, plain=plain)])
 
     def products(self) -> dict[str, float]:
-        """Do the matrix products of all steps and nothing else."""
-        chosen, dim, count = self.settings, self.features.shape[-1], len(self.flows)
+        """Do the matrix products of all steps and nothing else, stack by stack."""
+        for first, last in self.parts():
+            self.products_of(last - first)
+        return {}
+
+    def products_of(self, count: int) -> None:
+        """Do the matrix products of one stack."""
+        chosen, dim = self.settings, self.features.shape[-1]
         vectors = chosen.batch_images * chosen.views_per_step
         widths = [dim // 2] + [chosen.hidden] * chosen.hidden_layers + [2 * (dim - dim // 2)]
         layers = [
@@ -131,7 +140,6 @@ class Case:
                 torch.bmm(above, below.mT, out=to_weight)  # gradient of the weight
         if self.device.type == "cuda":
             torch.cuda.synchronize()
-        return {}
 
     def rows(self, given: Given) -> list[Row]:
         """Race stacks, one by one, FrEIA and the products."""

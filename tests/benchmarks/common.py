@@ -96,10 +96,12 @@ class Row:
 
     @property
     def agrees(self) -> bool | None:
-        """Whether both sides found the same; None where that was not asked or not measured."""
+        """Whether both sides found the same; None where that was not asked or one did not run."""
         shared = self.ours.keys() & self.peers.keys()
-        if self.tolerance is None or not shared:
+        if self.tolerance is None or not (self.ours_s and self.peer_s):
             return None
+        if not shared:
+            return False  # two sides that have nothing to compare were not found to agree
         gaps = [self.peers[name] - self.ours[name] for name in shared]
         return all((gap if self.one_sided else abs(gap)) <= self.tolerance for gap in gaps)
 
