@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 ENOUGH = 3
 # Test images that two seeds must have in common, and of which not all have one score.
 COMMON = 5
-# Places of a method that are looked into first; only if one is found, all others are.
-LOOKED_AT = 12
+# Places of a method whose scores are compared first; only if one is found, those of all others are.
+# Places whose lists of training images are compared before that, to take the telling ones first.
+LOOKED_AT, LISTED = 12, 200
 SHOWN = 3
 Place = tuple[str, list[str]]  # its name for people, and a key per seed
+Rank = tuple[float, float]  # noise, training images
 _PLACE = ["method", "dataset", "category", "noise", "protocol", "evaluation", "settings"]
 
 
@@ -32,7 +34,9 @@ def identical_seeds(
     Metrics cannot tell: a seed also draws which images are trained and tested on. So the scores of
     those test images are compared that every two seeds share: they agree to the last bit where
     neither the seed nor what it drew had any effect. An interval over such seeds means nothing.
-    What differs is not judged: it may be the training images of the seed and not the seed.
+    What differs is not judged: it may be the training images of the seed and not the seed. So the
+    places whose seeds train on the same images are looked into first: those without noise in
+    which the protocol takes all training images that there are.
 
     Parameters
     ----------
@@ -51,16 +55,34 @@ def identical_seeds(
     lines = []
     done = frame[(frame["status"] == "done") & ~frame["method"].isin(list(deterministic))]
     for method, cells in done.groupby("method", sort=False):
-        places: list[Place] = []
+        places: list[tuple[Rank, Place]] = []
         for name, rows in cells.groupby(_PLACE, dropna=False, sort=False):
             _, dataset, category, noise = list(name)[:4]  # pyright: ignore[reportArgumentType, reportCallIssue]
             keys = list(dict(zip(rows["seed"], rows["key"], strict=True)).values())
             if len(keys) >= ENOUGH:
-                places.append((f"{dataset}/{category}/noise{noise:g}", keys))
-        found = _identical(store, places[:LOOKED_AT])
+                rank = (float(noise), float(rows["n_train"].min()))
+                places.append((rank, (f"{dataset}/{category}/noise{noise:g}", keys)))
+        ordered = _telling_first(store, places)
+        found = _identical(store, ordered[:LOOKED_AT])
         if found:
-            lines.append(_line(str(method), found + _identical(store, places[LOOKED_AT:])))
+            lines.append(_line(str(method), found + _identical(store, ordered[LOOKED_AT:])))
     return lines
+
+
+def _telling_first(store: Store, places: list[tuple[Rank, Place]]) -> list[Place]:
+    """Return places by noise and size, of the first ones those with one training set before all."""
+    ordered = [place for _, place in sorted(places, key=lambda ranked: ranked[0])]
+    if len(ordered) <= LOOKED_AT:
+        return ordered
+    listed = sorted(ordered[:LISTED], key=lambda place: not _one_training_set(store, place[1]))
+    return listed + ordered[LISTED:]
+
+
+def _one_training_set(store: Store, keys: list[str]) -> bool:
+    """Say whether all seeds of a place trained on the same images."""
+    lists = (store.load_json(key, "images")["train"] for key in keys)  # read one by one
+    seen = ({image["id"] for image in images} for images in lists)
+    return all(a == b for a, b in itertools.pairwise(seen))
 
 
 def _identical(store: Store, places: Iterable[Place]) -> list[str]:

@@ -1,10 +1,11 @@
 """Seeds that repeat nothing are named; methods that draw, or say that they do not, are not."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from here import plan_here, run_here
 
-from adrepro.harness.repeats import COMMON, identical_seeds
+from adrepro.harness.repeats import COMMON, LISTED, LOOKED_AT, identical_seeds
 from adrepro.harness.store import Store
 from conftest import TESTS
 
@@ -59,6 +60,35 @@ def test_other_training_images_are_not_held_against_a_method(world, method, name
     trained = [{i["id"] for i in store.load_json(key, "images")["train"]} for key in frame["key"]]
     assert trained[0] != trained[1]
     assert bool(lines) is named
+
+
+@pytest.mark.parametrize("places", [LOOKED_AT, LISTED - 1])
+def test_the_one_telling_place_is_found_among_many(world, places):
+    """Categories that draw their training images come first; the one that takes all is looked at.
+
+    As on MVTec AD, where of 15 categories the twelfth has fewer images than the protocol takes.
+    """
+    plan = plan_here(world.data, "toys_seeds:IgnoresSeed", seeds=3, noise=(0.0, 25.0))
+    store = Store(world.store, create=True)
+    assert run_here(plan, store) == []
+    frame = plan.frame(store)
+    telling, drawn = frame[frame["noise"] == 0], frame[frame["noise"] == 25]
+    # Cells that did train on other images, under the names of as many categories without noise.
+    others = [drawn.assign(noise=0.0, category=f"drawn{i}") for i in range(places)]
+    assert identical_seeds(pd.concat(others), store) == []
+    (line,) = identical_seeds(pd.concat([*others, telling]), store)
+    assert "at mvtec_ad/bottle/noise0;" in line
+
+
+def test_places_without_noise_are_looked_at_first(world):
+    """Levels of noise, be there more than are looked at, hide nothing that stands behind them."""
+    plan = plan_here(world.data, "toys_seeds:IgnoresSeed", seeds=3, noise=(0.0, 25.0))
+    store = Store(world.store, create=True)
+    assert run_here(plan, store) == []
+    frame = plan.frame(store)
+    levels = [frame[frame["noise"] == 25].assign(noise=25.0 + i) for i in range(LISTED)]
+    (line,) = identical_seeds(pd.concat([*levels, frame[frame["noise"] == 0]]), store)
+    assert "at mvtec_ad/bottle/noise0;" in line
 
 
 def test_constant_scores_tell_nothing(world):
