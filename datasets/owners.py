@@ -25,7 +25,7 @@ _TAG = re.compile(rf"\.{_PART}-{_PART}-{_PART}-(\d+)-{_PART}\.[0-9a-f]{{8}}(?:\.
 
 @cache
 def machine_id() -> str:
-    """Return a name of this machine that outlives a restart."""
+    """Return a name of this machine that outlives a restart; copies of an image may share it."""
     return f"{platform.node()}/{read_text('/etc/machine-id')}"
 
 
@@ -44,9 +44,11 @@ def pid_namespace() -> str:
 
 
 def process_start(pid: int) -> str | None:
-    """Return when a process began, in a form that no clock can change; None if it does not live.
+    """Return when a process began, in a form that no clock can change.
 
-    A number is used again in time: number and start together name a process.
+    A number is used again in time: number and start together name a process. None if it does not
+    live; empty if it does, or may, and its start cannot be seen: ``/proc`` hides other users'
+    processes where it is mounted with ``hidepid``.
     """
     stat = read_text(f"/proc/{pid}/stat")
     if stat:
@@ -54,13 +56,46 @@ def process_start(pid: int) -> str | None:
         fields = stat.rpartition(")")[2].split()
         return None if fields[0] in "ZX" else fields[19]
     if os.path.isdir("/proc/self"):
-        return None
+        return "" if _answers(pid) else None
     import psutil
 
     try:
         return repr(psutil.Process(pid).create_time())
+    except psutil.AccessDenied:
+        return ""
     except psutil.NoSuchProcess:
         return None
+
+
+def _answers(pid: int) -> bool:
+    """Say whether a signal could reach a process, this user's or another's."""
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def has_ended(began: str | None, same: bool) -> bool | None:
+    """Say whether a process has ended, by what `process_start` says of its number.
+
+    Parameters
+    ----------
+    began
+        What it says.
+    same
+        Whether that is the start of the process in question.
+
+    Returns
+    -------
+    bool or None
+        None where the start cannot be seen: under the number lives the same process or another.
+    """
+    if began is None:
+        return True
+    return None if not began else not same
 
 
 def owner_tag() -> str:
@@ -80,22 +115,19 @@ def temporary_name(name: str) -> str:
 def is_left_behind(name: str) -> bool | None:
     """Say by its name whether whoever was writing a temporary file has ended.
 
-    None where that cannot be seen from here: it ran on another machine or in another container,
-    or the name has no owner.
+    None where that cannot be seen from here: it ran on another machine, in another container or
+    in another boot, it is hidden from this user, or the name has no owner. Another boot is no
+    proof: copies of one virtual machine have one name, and each has its boot.
     """
     found = _TAG.search(name)
     if not found:
         return None
     machine, boot, space, pid, start = found.groups()
     here = [_short(part) for part in _here()]
-    if machine != here[0]:
-        return None
-    if boot != here[1]:
-        return True
-    if space != here[2]:
+    if [machine, boot, space] != here or start == _short(None):
         return None
     began = process_start(int(pid))
-    return began is None or _short(began) != start
+    return has_ended(began, _short(began) == start)
 
 
 def left_behind(

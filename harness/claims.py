@@ -2,9 +2,10 @@
 
 A claim is a file named after the cell that appears whole or not at all: a hard link to its owner's
 file, which says who that is and counts up as long as the owner lives. Whoever finds a claim takes
-it over when the owner is known to be dead (on the same machine: no such process, or another boot),
-or when its count has stood still for a lease, measured by the finder's own clock that nobody can
-set. Claims save work and protect nothing: if two run the same cell, the first result stays.
+it over when the owner is known to be dead (on the same machine since its last start: no such
+process), or when its count has stood still for a lease, measured by the finder's own clock that
+nobody can set. Claims save work and protect nothing: if two run the same cell, the first result
+stays.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from types import TracebackType
 from typing import Any
 
 from ..datasets.errors import StoreError
-from .machine import describe, is_dead
+from ..datasets.owners import FOREIGN_AGE_S
+from .machine import describe, is_dead, is_here
 from .store import Store
 
 BEAT_S = 5.0
@@ -104,9 +106,7 @@ class Claims:
         """Say whether another run on this store is at work on this machine, as far as is known."""
         owners = [_owner(_read(path)) for path in self._folder.glob(f"*{OWNER}")]
         return any(
-            owner.get("token") != self.token
-            and owner.get("machine") == self._who["machine"]
-            and not is_dead(owner)
+            owner.get("token") != self.token and is_here(owner) and not is_dead(owner)
             for owner in owners
         )
 
@@ -176,15 +176,22 @@ class Claims:
         return True
 
     def _sweep(self) -> None:
-        """Remove what dead runs of this machine have left."""
+        """Remove what dead runs have left; of those that cannot be seen, what is very old.
+
+        A live run's files are as young as its last sign of life, by the clock of the file system.
+        """
+        now = self._own.stat().st_mtime
         for path in self._folder.iterdir():
             raw = _read(path)
             owner = _owner(raw)
-            if not owner or not is_dead(owner):
-                continue
+            dead = is_dead(owner) if owner else None
             if path.name.endswith((OWNER, ".stale")):
-                path.unlink(missing_ok=True)
-            else:
+                if dead is None and owner:
+                    with contextlib.suppress(OSError):
+                        dead = now - path.stat().st_mtime > FOREIGN_AGE_S
+                if dead:
+                    path.unlink(missing_ok=True)
+            elif dead:
                 self._set_aside(path.name, raw)
 
     def _beat(self) -> None:

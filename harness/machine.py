@@ -8,7 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..datasets.owners import boot_id, machine_id, pid_namespace, process_start, read_text
+from ..datasets.owners import (
+    boot_id,
+    has_ended,
+    machine_id,
+    pid_namespace,
+    process_start,
+    read_text,
+)
 
 
 def describe() -> dict[str, Any]:
@@ -26,16 +33,19 @@ def describe() -> dict[str, Any]:
 def is_dead(owner: Mapping[str, Any]) -> bool | None:
     """Say whether a described process has ended; None where that cannot be seen from here.
 
-    It can be seen on the machine that it ran on: the machine was started again since, or no
-    process has its number and start.
+    It can be seen in the boot and container that it ran in, unless it is hidden from this user: no
+    process has its number and start. Another boot is no proof: copies of one virtual machine have
+    one name, and each has its boot.
     """
-    if owner.get("machine") != machine_id():
+    if not is_here(owner) or owner.get("namespace") != pid_namespace() or not owner.get("start"):
         return None
-    if owner.get("boot") != boot_id():
-        return True
-    if owner.get("namespace") != pid_namespace():
-        return None
-    return process_start(int(owner["pid"])) != owner.get("start")
+    began = process_start(int(owner["pid"]))
+    return has_ended(began, began == owner.get("start"))
+
+
+def is_here(owner: Mapping[str, Any]) -> bool:
+    """Say whether a described process shares, or shared, this machine since its last start."""
+    return owner.get("machine") == machine_id() and owner.get("boot") == boot_id()
 
 
 def out_of_memory_kills(events: Path | None = None) -> int:

@@ -11,6 +11,8 @@ import pytest
 from engine_world import plan_of, run_plan
 from test_store import IDENTITY
 
+from adrepro.datasets import owners
+from adrepro.datasets.owners import FOREIGN_AGE_S
 from adrepro.harness import claims as claims_module
 from adrepro.harness.claims import Claims, live_owners
 from adrepro.harness.engines import local
@@ -44,6 +46,11 @@ def dead_pid() -> int:
     return pid
 
 
+def hides_processes(real):
+    """Return a reader that sees of /proc what hidepid=2 leaves of other users' processes."""
+    return lambda path: "" if str(path).endswith("/stat") else real(path)
+
+
 def test_one_of_two_has_a_cell(store):
     """Who comes second waits until the first lets go; ends of runs let go of everything."""
     with Claims(store) as first, Claims(store) as second:
@@ -61,11 +68,11 @@ def test_one_of_two_has_a_cell(store):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"pid": None}, {"boot": "another boot"}, {"start": "1"}],
-    ids=["dead", "rebooted", "number used again"],
+    [{"pid": None}, {"start": "1"}],
+    ids=["dead", "number used again"],
 )
 def test_claim_of_a_dead_run_is_taken_at_once(store, changes):
-    """No such process, another boot of this machine, or a new process under the old number."""
+    """No such process, or a new process under the old number."""
     if "pid" in changes:
         changes = {"pid": dead_pid()}
     leave_claim(store, **changes)
@@ -91,7 +98,9 @@ def test_claim_of_a_zombie_is_taken(store):
 
 
 @pytest.mark.parametrize(
-    "where", [{"machine": "elsewhere"}, {"namespace": "pid:[1]"}], ids=["host", "container"]
+    "where",
+    [{"machine": "elsewhere"}, {"boot": "another boot"}, {"namespace": "pid:[1]"}, {"start": ""}],
+    ids=["host", "copy of this machine", "container", "start unknown"],
 )
 def test_live_run_elsewhere_is_respected_until_it_falls_silent(store, where):
     """What cannot be seen from here counts up while it lives; a lease after the last sign it goes.
@@ -111,6 +120,26 @@ def test_live_run_elsewhere_is_respected_until_it_falls_silent(store, where):
                 handle.write(text)
         assert not mine.take(KEY)
         time.sleep(1.5 * lease)
+        assert mine.take(KEY)
+
+
+def test_hidden_run_is_respected_until_it_falls_silent(store, monkeypatch):
+    """Another user's process that /proc hides (hidepid) keeps its claim while it counts up."""
+    owner = leave_claim(store, pid=1, start="5")
+
+    def forbidden(_pid, _number):
+        raise PermissionError
+
+    monkeypatch.setattr(owners, "read_text", hides_processes(owners.read_text))
+    monkeypatch.setattr(owners.os, "kill", forbidden)
+    assert is_dead(json.loads(owner.read_text())) is None
+    with Claims(store, lease_s=0.5) as mine:
+        assert owner.exists(), "swept while it may live"
+        assert not mine.take(KEY)
+        time.sleep(0.6)
+        owner.write_text(owner.read_text().replace("0" * 12, "0" * 11 + "1"))
+        assert not mine.take(KEY)
+        time.sleep(0.6)
         assert mine.take(KEY)
 
 
@@ -135,6 +164,9 @@ def test_others_on_this_machine_are_seen(store):
         assert not mine.others_here()
         leave_claim(store, "b" * 64, machine="elsewhere")
         assert not mine.others_here()
+        (store.root / "claims" / "other.owner").unlink()
+        leave_claim(store, "c" * 64, boot="another boot")
+        assert not mine.others_here(), "a copy of this machine, or one before its restart"
         (store.root / "claims" / "other.owner").unlink()
         leave_claim(store, pid=dead_pid())
         assert not mine.others_here()
@@ -203,6 +235,15 @@ def test_what_dead_runs_left_is_swept(store):
     with Claims(store) as mine:
         left = {path.name for path in (store.root / "claims").iterdir()}
         assert left == {f"{mine.token}.owner", *foreign}
+
+
+def test_what_nobody_can_ask_goes_when_it_is_very_old(store):
+    """Owners' files of a machine that was started again, or is gone, do not pile up for ever."""
+    owner = leave_claim(store, boot="another boot")
+    for age, left in ((FOREIGN_AGE_S - 3600, True), (FOREIGN_AGE_S + 3600, False)):
+        os.utime(owner, (time.time() - age, time.time() - age))
+        with Claims(store):
+            assert owner.exists() is left
 
 
 def leave_claim_elsewhere(store) -> set[str]:

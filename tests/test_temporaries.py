@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 import pytest
-from test_claims import dead_pid
+from test_claims import dead_pid, hides_processes
 from test_datasets_archives import CONTENT, good_tar, tree
 from test_store import IDENTITY, publish
 
@@ -90,9 +90,9 @@ def test_dead_writer_is_swept_at_once(store):
     assert store.read(IDENTITY.key).status is Status.PENDING
 
 
-@pytest.mark.parametrize("what", ["machine_id", "pid_namespace"])
+@pytest.mark.parametrize("what", ["machine_id", "boot_id", "pid_namespace"])
 def test_foreign_writer_goes_by_the_clock_of_the_files(store, monkeypatch, what):
-    """Who ran on another machine, or in another container, is given a week by the files' clock."""
+    """Who ran on another machine, in another boot or container has a week by the files' clock."""
     with monkeypatch.context() as elsewhere:
         elsewhere.setattr(owners, what, lambda: "elsewhere")
         name = temporary_name("result.json")
@@ -111,7 +111,10 @@ def test_foreign_writer_goes_by_the_clock_of_the_files(store, monkeypatch, what)
 
 
 def test_names_tell_who_is_dead(monkeypatch):
-    """Dead are an ended process, one under a number used again, and all of another boot."""
+    """Dead are an ended process and one under a number used again; another boot proves nothing.
+
+    Copies of one virtual machine have the same name, and each has its boot.
+    """
     name = temporary_name("a" * 300)
     assert len(name.encode()) < 128
     assert is_left_behind(name) is False
@@ -120,7 +123,37 @@ def test_names_tell_who_is_dead(monkeypatch):
     assert is_left_behind(name.replace(f"-{os.getpid()}-", "-1-")) is True
     assert is_left_behind(".result.json.0123.tmp") is None
     monkeypatch.setattr(owners, "boot_id", lambda: "another")
-    assert is_left_behind(name) is True
+    assert is_left_behind(name) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "dead"), [(None, None), (PermissionError, None), (ProcessLookupError, True)]
+)
+def test_hidden_process_is_not_taken_for_dead(monkeypatch, answer, dead):
+    """Where /proc hides others' processes (hidepid), a number that answers may be the writer's."""
+    name = temporary_name("result.json")
+    asked = []
+
+    def kill(pid, number):
+        asked.append((pid, number))
+        if answer:
+            raise answer
+
+    with monkeypatch.context() as hidden:
+        hidden.setattr(owners, "read_text", hides_processes(owners.read_text))
+        hidden.setattr(owners.os, "kill", kill)
+        assert is_left_behind(name) is dead
+        assert asked == [(os.getpid(), 0)]
+        assert (owners.process_start(os.getpid()) is None) is bool(dead)
+    assert is_left_behind(name) is False
+
+
+def test_machines_that_cannot_tell_a_start_are_believed_nothing(monkeypatch):
+    """A name written where the own start could not be read is not told from another's."""
+    with monkeypatch.context() as blind:
+        blind.setattr(owners, "process_start", lambda _pid: "")
+        name = temporary_name("result.json")
+    assert is_left_behind(name) is None
 
 
 def test_longest_names_are_written(tmp_path):
