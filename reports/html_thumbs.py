@@ -178,8 +178,9 @@ def _note(shown: int, absent: int, beyond: Sequence[Run], without: Sequence[Run]
     parts = []
     if absent:
         parts.append(
-            f"Of {absent:,} of {total:,} finished results the images are not at hand, or are other"
-            " than those judged."
+            f"The images of {'all' if absent == total else f'{absent:,} of'} {total:,} finished"
+            " results are not at hand, or are other than those judged; --data-root names their"
+            " folder."
         )
     for what, runs in (("images", beyond), ("anomaly maps over the images", without)):
         seeds = Counter(run.seed for run in runs)

@@ -158,7 +158,10 @@ def _title(model: TableModel, block: Block) -> str:
 def _beginning(model: TableModel, block: Block, only: str = "") -> list[str]:
     parts = [r"\textbf{" + latex(cells.SYNTHETIC_BANNER) + "}"] if model.synthetic else []
     title = f"{_title(model, block)}{f': {only}' if only else ''}"
-    return [*parts, latex(f"{title}. {model.target.caption}"), *map(latex, _made(model, block))]
+    # The target's caption tells of joint entries, which a table of one quantity does not have.
+    alone = "One quantity of the joint entries; each has a table of its own."
+    caption = f"{title}. {alone if only else model.target.caption}"
+    return [*parts, latex(caption), *map(latex, _made(model, block))]
 
 
 def _largest(block: Block) -> list[str]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..tables.layout import Line
     from .build import Prepared
 
-_WIDTH = 100
+_WIDTH = 80
 _COLUMNS = [
     *("block", "row", "column", "method", "metric", "shown", "mean", "sd", "n", "best"),
     *("reported", "difference", "mark"),
@@ -131,7 +131,7 @@ class Table:
         # Neither a terminal nor a notebook: plain text, whatever runs around it.
         console = Console(file=buffer, width=_WIDTH, force_terminal=False, force_jupyter=False)
         print_report(self.model, console)
-        return buffer.getvalue()
+        return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
 
     __repr__ = __str__
 
@@ -144,8 +144,8 @@ def fragment(model: TableModel) -> str:
     """Return the tables of a model as HTML elements without style sheet, script or id."""
     target = model.target
     title = f"{target.paper.short}, {target.title}" if target.paper else target.title
-    parts = [_line(f"{title}: {target.caption}", "strong")]
-    parts += [_line(cells.SYNTHETIC_BANNER, "strong")] if model.synthetic else []
+    parts = [f"<p>{_line(f'{title}: {target.caption}', 'strong')}</p>"]
+    parts += [f"<p>{_line(cells.SYNTHETIC_BANNER, 'strong')}</p>"] if model.synthetic else []
     parts += [] if model.blocks else [_line("No results.", "p")]
     for block in model.reported:
         rows = [(r.spec.label, [cells.reported(c, _show) for c in r.cells]) for r in block.rows]

@@ -90,6 +90,9 @@ def test_load_reads_the_store_alone(frame, options):
     assert found["image_auroc"].tolist() == frame["image_auroc"].tolist()
     with pytest.raises(UnknownNameError, match="preset"):
         repro.load("rad/table1", **options, presett="demo")
+    for changes in ({}, {"preset": "demo", "datasets": ()}):
+        with pytest.raises(UnknownNameError, match="category 'tiel': did you mean tile"):
+            repro.load("rad/table1", **options | changes | {"categories": ["tiel"]})
 
 
 def test_bad_arguments_are_one_line(options):
@@ -116,6 +119,10 @@ def test_table_shows_the_models_cells(frame):
     text, html = str(table), table._repr_html_()
     assert repr(table) == text
     assert "\x1b" not in text
+    assert max(map(len, text.splitlines())) <= 80
+    assert not any(line.endswith(" ") for line in text.splitlines())
+    assert "</strong><strong>" not in html
+    assert html.count("<p><strong>") >= 1
     for cell in shown:
         assert cell in text
         assert f"<td>{cell}" in html

@@ -124,7 +124,7 @@ def test_images_only_where_they_are_at_hand(world, ran):
     world.reproduce("report", *world.common, "--data-root", changed, "--out", out, "-q")
     kept = details(out / "tiny_table1.html")
     assert len(kept["thumbs"]) == 4
-    assert "Of 4 of 8 finished results the images are not at hand" in kept["note"]
+    assert "The images of 4 of 8 finished results are not at hand" in kept["note"]
     assert kept["note"] in Page((out / "tiny_table1.html").read_text()).text
 
 

@@ -19,6 +19,7 @@ from test_reports_text import CHANGE, INFOS, plain_cells
 
 from adrepro.reports import cells
 from adrepro.reports.context import MethodInfo
+from adrepro.reports.escape import latex
 from adrepro.reports.latex import PACKAGES, Form, render_latex, render_standalone
 from adrepro.reports.latex_parts import Column, Part, Row, Table
 from adrepro.reports.latex_tabular import split
@@ -134,6 +135,18 @@ def test_spread_parses_back(models, name):
     assert any("(" in word for word in flat) == any(
         entry.reported is not None for block in model.blocks for entry in block.entries
     )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_tables_of_one_quantity_have_a_caption_of_their_own(models, name):
+    """Where joint entries are parted, no caption tells of entries that are not in the table."""
+    model = models[name]
+    text = " ".join(render_latex(model, Form.SPREAD).split())
+    entries = [c for block in model.blocks for row in block.rows for c in row.cells]
+    joint = any(len(cell.place.metrics) > 1 for cell in entries)
+    assert ("One quantity of the joint entries" in text) == joint
+    # The statistics that follow the tables are not of this kind.
+    assert (latex(model.target.caption) in text) == (not joint and bool(model.blocks))
 
 
 def said(entry):

@@ -134,7 +134,7 @@ def test_missing_images_are_said(model):
         found = thumbs_of(model, ReportContext(evidence=own))
         assert not found.of
         total = len(model.runs)
-        assert f"Of {total} of {total} finished results the images are not at hand" in found.note
+        assert f"The images of all {total} finished results are not at hand" in found.note
 
 
 def test_maps_lie_over_images_where_kept(model, monkeypatch):
