@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from ..datasets.owners import FOREIGN_AGE_S, temporary_name
 from .cell import canonical_json
 from .engines.base import Event
 from .files import sha256
@@ -85,6 +86,7 @@ class Board:
         self._lock = threading.Lock()
         self._end = threading.Event()
         self._start, self._wrote, self._count = time.monotonic(), 0.0, 0
+        self._news = False
         self._pulse = threading.Thread(target=self._beat, daemon=True)
 
     def __enter__(self) -> Board:
@@ -109,6 +111,7 @@ class Board:
         """Take an engine's event."""
         with self._lock:
             self._take(event)
+            self._news = True
         if time.monotonic() - self._wrote >= WRITE_EVERY_S:
             self._write()
 
@@ -134,13 +137,15 @@ class Board:
             count[method] += 1
 
     def _beat(self) -> None:
-        while not self._end.wait(BEAT_S):
-            self._write()
+        while not self._end.wait(min(BEAT_S, WRITE_EVERY_S)):
+            # What came too soon after the last picture to be written is written now.
+            if self._news or time.monotonic() - self._wrote >= BEAT_S:
+                self._write()
 
     def _write(self) -> None:
         with self._lock:
             now = time.monotonic()
-            self._wrote = now
+            self._wrote, self._news = now, False
             self._count += 1
             flying = [
                 {name: value for name, value in one.items() if name != "since"}
@@ -156,7 +161,8 @@ class Board:
                 "left_s": self._forecast.seconds() if self._forecast else None,
                 "flying": flying,
             }
-        _replace(self._path, json.dumps(document).encode())
+            # Still under the lock: the picture that is written last is the latest.
+            _replace(self._path, json.dumps(document).encode())
 
 
 def _method(event: Event) -> str:
@@ -166,35 +172,40 @@ def _method(event: Event) -> str:
 
 def _replace(path: Path, data: bytes) -> None:
     """Write a file whole, but do not wait for the disk: it is of use to the living only."""
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = path.with_name(temporary_name(path.name))
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
+        try:
+            temporary.write_bytes(data)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def _sweep(folder: Path) -> None:
-    """Remove boards of runs that have ended a while ago."""
+    """Remove boards of runs that have ended a while ago, and very old ones of whoever it was."""
     for path in folder.glob("*.json"):
         with contextlib.suppress(OSError):
             board = _load(path)
             over = not board or board["ended"] or is_dead(board["who"])
-            if over and time.time() - path.stat().st_mtime > KEEP_S:
+            if time.time() - path.stat().st_mtime > (KEEP_S if over else FOREIGN_AGE_S):
                 path.unlink()
 
 
 def read_boards(store: Store) -> list[dict[str, Any]]:
-    """Return the boards in a store, those that can be read, with ``name`` and ``live``.
+    """Return the boards in a store, those that can be read, with ``name``, ``live`` and ``here``.
 
     ``live`` is whether the run goes on, as far as can be seen from here: it has not said that it
-    ended, and its process is not known to be dead.
+    ended, and its process is not known to be dead. ``here`` is whether that can be told:
+    of another machine's, one from before a restart and a hidden one only the board speaks.
     """
     found = []
     for path in sorted((store.root / FOLDER).glob("*.json")):
         board = _load(path)
         if board:
-            live = not board["ended"] and is_dead(board["who"]) is not True
-            found.append(board | {"name": path.stem, "live": live})
+            dead = is_dead(board["who"])
+            live = not board["ended"] and dead is not True
+            found.append(board | {"name": path.stem, "live": live, "here": dead is not None})
     return found
 
 

@@ -6,6 +6,7 @@ Layout::
     index.bin                          what the cells said when last read; may be deleted
     manifests/, features/              what scans and frozen backbones found; may be deleted
     claims/, locks/, requests/         who is at what, and what workers are to run (see `claims`)
+    live/<run>.json                    what runs are at, for watchers (see `board`)
     tuning/<key>.json                  what a tuning chose, with its own checksum (see `tuned`)
     cells/<key[:2]>/<key>/
         scores.npz                     scores and labels of the test and training images
@@ -41,7 +42,7 @@ from .redact import redacted, redacted_values
 
 MARK = "store.json"
 # Folders in which files are written under a temporary name first.
-WRITTEN = ("", "cells/??/*/", "features/*/??/", "manifests/", "requests/", "tuning/")
+WRITTEN = ("", "cells/??/*/", "features/*/??/", "live/", "manifests/", "requests/", "tuning/")
 
 
 class Status(Enum):

@@ -7,13 +7,18 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 from engine_worlds import plan_of
 from rich.console import Console
+from test_claims import dead_pid
 
+from adrepro.datasets.owners import temporary_name
+from adrepro.harness import board as board_module
 from adrepro.harness.board import Board, counts, read_boards, seconds_left
+from adrepro.harness.commands import watch as watch_module
 from adrepro.harness.commands.watch import render, watch
 from adrepro.harness.engines.base import Event
 from adrepro.harness.forecast import Forecast
@@ -196,3 +201,99 @@ def test_terminal_shows_one_picture_that_moves(world):
     assert "\x1b[" in out.getvalue()
     assert "1 of 4 cells done" in out.getvalue()
     assert "0 failed, 3 not run" in out.getvalue()
+
+
+def test_board_is_whole_at_every_look(world, monkeypatch):
+    """The heartbeat and the run write at once, as fast as they can: no look sees a torn board."""
+    monkeypatch.setattr(board_module, "BEAT_S", 0.0)
+    monkeypatch.setattr(board_module, "WRITE_EVERY_S", 0.0)
+    store, board, tasks = board_of(world)
+    counted, stop = [], threading.Event()
+
+    def work():
+        while not stop.is_set():
+            for text in ("x" * 4000, "y"):
+                board(Event(kind="progress", task=tasks[0], fraction=0.5, text=text))
+
+    with board:
+        board(Event(kind="start", task=tasks[0]))
+        (path,) = (store.root / "live").glob("*.json")
+        runs = threading.Thread(target=work)
+        runs.start()
+        try:
+            deadline = time.monotonic() + 2
+            while time.monotonic() < deadline:
+                counted.append(json.loads(path.read_bytes())["count"])
+        finally:
+            stop.set()
+            runs.join()
+    assert counted == sorted(counted), "an older picture took a newer one's place"
+    assert len(set(counted)) > 50
+    assert [path.name] == [one.name for one in (store.root / "live").iterdir()]
+
+
+def test_half_written_board_of_a_dead_run_is_swept(world):
+    """What a run that was killed while it wrote its board left goes with the next sweep."""
+    store, board, _ = board_of(world)
+    with board:
+        live = store.root / "live" / temporary_name("x.json")
+        live.write_bytes(b"{")
+        dead = live.with_name(live.name.replace(f"-{os.getpid()}-", f"-{dead_pid()}-"))
+        dead.write_bytes(b"{")
+        assert store.sweep() == 1
+        assert live.exists()
+
+
+def followed(store, monkeypatch, looks):
+    """Return what a watcher says of these looks at a store, and its exit code."""
+    left = iter(looks)
+    monkeypatch.setattr(watch_module, "read_boards", lambda _: next(left))
+    out = io.StringIO()
+    code = watch(store, Console(file=out, width=120), 0.001)
+    assert not list(left), "looks that were not made"
+    return out.getvalue(), code
+
+
+def test_board_missed_at_one_look_is_not_the_end(world, monkeypatch):
+    """A board that cannot be read once is waited for; one that is gone twice has ended."""
+    store, board, tasks = board_of(world)
+    with board:
+        (now,) = read_boards(store)
+        for task in tasks:
+            board(Event(kind="done", task=task))
+    (end,) = read_boards(store)
+    said, code = followed(store, monkeypatch, [[now], [], [now], [], [now], [end]])
+    assert said.endswith("all runs have ended: everything is done\n")
+    assert code == 0
+    said, code = followed(store, monkeypatch, [[now], [], []])
+    assert said.endswith("all runs have ended: 0 failed, 4 not run\n")
+    assert code == 1
+
+
+@pytest.mark.parametrize("here", [True, False])
+def test_silent_run_that_nobody_can_ask_is_watched_for_a_lease(world, monkeypatch, here):
+    """A board from before a restart of this machine does not keep a watcher for ever."""
+    store, board, _ = board_of(world)
+    with board:
+        (now,) = read_boards(store)
+    assert now["here"]
+    now |= {"live": True, "ended": False, "here": here}
+    monkeypatch.setattr(watch_module, "LEASE_S", 0.0)
+    looks = [[now], [now], [now | {"live": False}]] if here else [[now], [now]]
+    said, code = followed(store, monkeypatch, looks)
+    how = "ended" if here else "ended or fallen silent"
+    assert said.endswith(f"all runs have {how}: 0 failed, 4 not run\n")
+    assert code == 1
+
+
+def test_event_soon_after_a_picture_is_shown_all_the_same(world, monkeypatch):
+    """A cell that begins right after the board was written stands on it within two seconds."""
+    monkeypatch.setattr(board_module, "WRITE_EVERY_S", 0.1)
+    monkeypatch.setattr(board_module, "BEAT_S", 1e9)
+    store, board, tasks = board_of(world)
+    with board:
+        board(Event(kind="start", task=tasks[0]))
+        deadline = time.monotonic() + 2
+        while not read_boards(store)[0]["flying"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from ...datasets.plain import one_line
 from ..board import counts, read_boards, seconds_left
+from ..claims import LEASE_S
 from ..progress import duration
 from ..store import Store
 
@@ -42,39 +43,50 @@ def watch(store: Store, console: Console, every_s: float) -> int:
         0 if every planned cell was done when the runs ended, else 1.
     """
     seen = _Seen(time.monotonic)
-    boards = [board for board in read_boards(store) if board["live"]]
-    if not boards:
+    boards = alive = [board for board in read_boards(store) if board["live"]]
+    if not alive:
         console.print(f"no run is at work on {store.root}", markup=False, highlight=False)
         return 0
     if console.is_terminal:
         with Live(console=console, auto_refresh=False) as live:
-            for now in _looks(store, boards, every_s):
-                live.update(render(boards := now, seen.silent(now)), refresh=True)
+            for boards, silent in _looks(store, alive, every_s, seen):
+                live.update(render(boards, silent), refresh=True)
     else:
-        for now in _looks(store, boards, every_s):
-            console.print(render(boards := now, seen.silent(now)), soft_wrap=True)
+        for boards, silent in _looks(store, alive, every_s, seen):
+            console.print(render(boards, silent), soft_wrap=True)
     left, failed = (sum(_totals(group)[i] for group in by_plan(boards)) for i in (2, 1))
-    line = "all runs have ended: "
+    fell_silent = any(not (board["ended"] or board["here"]) for board in boards)
+    line = f"all runs have ended{' or fallen silent' * fell_silent}: "
     line += f"{failed} failed, {left} not run" if failed or left else "everything is done"
     console.print(line, highlight=False)
     return 1 if failed or left else 0
 
 
-def _looks(store: Store, boards: Boards, every_s: float) -> Iterator[Boards]:
-    """Yield the boards of runs that were seen alive, now and then, for as long as one of them is.
+def _looks(
+    store: Store, boards: Boards, every_s: float, seen: _Seen
+) -> Iterator[tuple[Boards, dict[str, float]]]:
+    """Yield the boards of runs that were seen alive, and for how long each has stood still.
 
-    The last look is at runs that have all ended. A run that begins meanwhile joins.
+    The last look is at runs that have all ended, or that cannot be asked and have fallen silent. A
+    run that begins meanwhile joins. One whose board is gone, or cannot be read, at two looks has
+    ended: at a single one a network folder may be at fault.
     """
     known = {board["name"]: board for board in boards}
-    yield list(known.values())
-    while any(board["live"] for board in known.values()):
+    missing: set[str] = set()
+    while True:
+        silent = seen.silent(list(known.values()))
+        for name, board in known.items():
+            if not board["here"] and silent[name] > LEASE_S:
+                known[name] = board | {"live": False}
+        yield list(known.values()), silent
+        if not any(board["live"] for board in known.values()):
+            return
         time.sleep(every_s)
         fresh = {board["name"]: board for board in read_boards(store)}
-        joined = {name: board for name, board in fresh.items() if name in known or board["live"]}
-        # One whose board was deleted under way is not to be waited for.
-        gone = {name: board | {"live": False} for name, board in known.items() if name not in fresh}
-        known = {**known, **gone, **joined}
-        yield list(known.values())
+        for name in known.keys() - fresh.keys() & missing:
+            known[name] |= {"live": False}
+        missing = set(known.keys() - fresh.keys())
+        known |= {name: one for name, one in fresh.items() if name in known or one["live"]}
 
 
 class _Seen:
