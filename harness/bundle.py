@@ -22,15 +22,17 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from ..datasets.errors import UsageError
 from .cell import canonical_json
 from .files import sha256
+from .npz import CELL_ARRAYS, read_npz
 from .store import Record, Status
 from .task import image_list_sha256
+
+if TYPE_CHECKING:
+    import numpy as np
 
 SCHEMA = 1
 MANIFEST = "bundle.json"
@@ -106,10 +108,17 @@ class Bundle:
         return data
 
     def arrays(self, key: str, part: str = "scores.npz") -> dict[str, np.ndarray]:
-        """Return a cell's ``scores.npz``, or its maps, read without pickle."""
-        data = io.BytesIO(self.files[f"cells/{key}/{part}"])
-        with np.load(data, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+        """Return a cell's ``scores.npz``, or its maps, read without pickle.
+
+        Raises
+        ------
+        ValueError
+            It holds something else than such a file does, or claims what it does not hold.
+        """
+        try:
+            return read_npz(self.files[f"cells/{key}/{part}"], CELL_ARRAYS[Path(part).stem])
+        except ValueError as err:
+            raise ValueError(f"{part}: {err}") from err
 
     def images(self, key: str) -> Mapping[str, Any]:
         """Return a cell's ``images.json``."""

@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 
 from ..datasets.errors import CellError
+from .npz import npz_names, read_npz
 from .scoremaps import read_maps
 from .task import Sample
 
@@ -165,15 +166,15 @@ def _reasons() -> Iterator[None]:
 def _read_npz(path: Path) -> tuple[Listed, Listed | None]:
     if not zipfile.is_zipfile(path):
         raise CellError("is no NPZ archive; expected what numpy.savez writes")
-    with np.load(path, allow_pickle=False) as archive:
-        arrays = {name: archive[name] for name in archive.files}
-    unknown = [name for name in arrays if name not in ARRAYS]
-    missing = [name for name in ARRAYS[:2] if name not in arrays]
+    names = npz_names(path)
+    unknown = [name for name in names if name not in ARRAYS]
+    missing = [name for name in ARRAYS[:2] if name not in names]
     if unknown or missing:
-        said = f"array '{unknown[0]}' is unknown" if unknown else f"no array '{missing[0]}'"
+        said = f"array '{unknown[0]:.40}' is unknown" if unknown else f"no array '{missing[0]}'"
         raise CellError(f"{said}; expected image_ids, scores and maybe {', '.join(ARRAYS[2:])}")
-    if ("train_ids" in arrays) != ("train_scores" in arrays):
+    if ("train_ids" in names) != ("train_scores" in names):
         raise CellError("train_ids without train_scores or the reverse; expected both or none")
+    arrays = read_npz(path, ARRAYS)
     test = _of_arrays(arrays, "image_ids", "scores")
     maps = arrays.get("maps")
     if maps is not None and (

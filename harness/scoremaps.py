@@ -10,6 +10,7 @@ from PIL import Image
 
 from ..datasets.errors import CellError
 from ..datasets.images import DECODE_ERRORS
+from .npz import read_npy
 from .task import Sample
 
 # Modes that Pillow opens grey PNG files in → the value that stands for 1.
@@ -60,7 +61,7 @@ def _map_file(file: Path) -> np.ndarray:
     """Return one map: what an NPY holds, or a PNG's grey values from 0 to 1."""
     try:
         if file.suffix.lower() == ".npy":
-            found = np.load(file, allow_pickle=False)
+            found = read_npy(file)
             said = f"{found.dtype} {list(found.shape)}"
             fits = found.ndim == 2 and found.size and found.dtype.kind in "fiu"
         else:

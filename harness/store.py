@@ -38,6 +38,7 @@ from ..datasets.owners import FOREIGN_AGE_S, left_behind
 from .cell import SCHEMA, Identity, canonical_json
 from .files import npz_bytes, read_signed, sha256, write_atomic, write_signed
 from .locking import locked
+from .npz import CELL_ARRAYS, read_npz
 from .redact import redacted, redacted_values
 
 MARK = "store.json"
@@ -325,9 +326,21 @@ class Store:
         return json.loads((self.folder(key) / f"{stem}.json").read_bytes())
 
     def load_arrays(self, key: str, stem: str) -> dict[str, np.ndarray]:
-        """Read ``<stem>.npz`` of a finished cell, without pickle."""
-        with np.load(self.folder(key) / f"{stem}.npz", allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+        """Read ``<stem>.npz`` of a finished cell, without pickle.
+
+        Raises
+        ------
+        StoreError
+            It holds something else than such a file does, or claims what it does not hold.
+        """
+        path = self.folder(key) / f"{stem}.npz"
+        try:
+            return read_npz(path, CELL_ARRAYS.get(stem))
+        except (OSError, ValueError) as err:
+            reason = getattr(err, "strerror", None) or err
+            raise StoreError(
+                f"cannot read {path}: {reason}; delete its folder and run the same command again"
+            ) from err
 
 
 def _shown(value: Any) -> Any:
