@@ -10,6 +10,24 @@ from ..datasets.types import Dataset
 from .grid import Grid
 
 
+def listed_categories(grid: Grid) -> tuple[str, ...]:
+    """Return the categories of the grid's datasets that are known without a look at the disk.
+
+    They are those of the target's table, else all that the catalogue lists; one's own images have
+    none.
+    """
+    names = dict.fromkeys(text.partition("=")[0] for text in grid.datasets)
+    return tuple(c for name in names for c in grid.expected.get(name) or _published(name))
+
+
+def _published(name: str) -> tuple[str, ...]:
+    """Return the categories that the catalogue lists of a dataset, or that can be drawn of it."""
+    from ..datasets.catalog import dataset_info, synthetic_categories
+
+    info = dataset_info(name)
+    return synthetic_categories(info.layout) if info.synthetic else tuple(info.counts)
+
+
 def open_datasets(grid: Grid, data_root: Path | None) -> tuple[Dataset, ...]:
     """Open the grid's datasets; ``--categories`` must name categories that some dataset has."""
     from ..datasets.catalog import open_dataset

@@ -170,6 +170,37 @@ def test_bad_input_is_one_line(tiny, arguments, said):
     assert tiny.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("command", ["check", "record-baseline", "stats", "figures", "bundle"])
+def test_a_misspelt_category_is_refused_without_images(tiny, command):
+    """A typo is named with what was meant, exit code 2, by whatever reads the store alone."""
+    assert tiny.reproduce(command, *tiny.common, "-c", "bottle,scrww") == 2
+    assert tiny.stderr == "error: unknown category 'scrww': did you mean screw?\n"
+    assert tiny.stdout == ""
+
+
+def test_a_category_that_the_store_alone_knows_is_none_unknown(tiny):
+    """Neither target nor catalogue lists it, the store has a cell of it: it is looked for."""
+    from adrepro.harness.cell import Cell, Identity
+
+    store = Store(tiny.store, create=True)
+    record = store.read(next(iter(store)))
+    cell = Cell(**record.document["cell"] | {"category": "gasket"})
+    identity = Identity(cell=cell, hashes=record.document["hashes"])
+    store.write_result(identity, record.row, {}, {}, "")
+    assert tiny.reproduce("check", *tiny.common, "-c", "gasket") == 0
+    assert "nothing to judge" in tiny.stdout
+
+
+def test_a_baseline_without_these_cells_says_what_it_holds(tiny):
+    """What was asked for and the baseline lacks is no check that passed."""
+    baseline = tiny.root / "baseline.json"
+    only = ("-c", "bottle", "-o", baseline)
+    assert tiny.reproduce("record-baseline", *tiny.common, *only) == 0
+    assert tiny.reproduce("check", *tiny.common, "-c", "screw", "--against", baseline) == 2
+    holds = f"(it holds {METHOD}; bottle; noise 0 %)"
+    assert tiny.stderr == f"error: the baseline has none of these cells {holds}\n"
+
+
 def test_github_annotations_and_summary(tiny, monkeypatch):
     """Annotations go to standard output, the summary is appended to GitHub's file."""
     write_paper(tiny.root, bottle="100.0", screw="1.0", average="99.9")

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ...datasets.errors import UnknownNameError
 from ..cell import canonical_json
 from ..files import sha256
 from ..frames import METRIC_COLUMNS
 from ..grid import Grid, MethodPlan
+from ..selection import listed_categories
 from ..store import Record, Store
 from ..stored import Stored, protocol_id, stored_cells
 from .options import Options
@@ -56,6 +58,7 @@ def open_target(name: str, options: Options) -> Opened:
     store = Store(options.store)
     target = load_target(name, options.papers)
     grid = target_grid(target, options)
+    _check_categories(grid, options, store)
     protocol, evaluation = protocol_id(grid), grid.evaluations[-1]
     methods = plan_methods(grid, need_weights=False)
     return Opened(
@@ -67,6 +70,23 @@ def open_target(name: str, options: Options) -> Opened:
         protocol=protocol,
         evaluation=evaluation,
     )
+
+
+def _check_categories(grid: Grid, options: Options, store: Store) -> None:
+    """Refuse a category that was given and that neither the target nor the store knows.
+
+    No image is asked: a category of one's own counts where the store has a cell of it.
+    """
+    known = set(listed_categories(grid))
+    if known.issuperset(options.categories):
+        return
+    datasets = {text.partition("=")[0] for text in grid.datasets}
+    cells = [(store.read(key).document or {}).get("cell", {}) for key in store]
+    known |= {cell["category"] for cell in cells if cell.get("dataset") in datasets}
+    for name in options.categories:
+        # Of one's own images nothing may be known yet; then there is no result of any either.
+        if known and name not in known:
+            raise UnknownNameError("category", name, known)
 
 
 def alternatives(opened: Opened) -> list[Alternative]:

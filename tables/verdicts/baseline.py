@@ -54,7 +54,8 @@ def compare(
     Raises
     ------
     UsageError
-        The baseline is of another target, or the frame mixes what must not be mixed.
+        The baseline is of another target, or has none of the cells asked for, or the frame mixes
+        what must not be mixed.
     """
     if baseline.target != target.name:
         raise UsageError(f"the baseline is of {baseline.target}, not of {target.name}")
@@ -78,6 +79,8 @@ def compare(
             if trial is not None:
                 trials[len(cells)] = trial
             cells.append(judged)
+    if not cells:
+        raise UsageError(f"the baseline has none of these cells (it holds {_contents(baseline)})")
     if margin is not None:
         for index, (verdict, tested) in decide(trials, margin, alpha).items():
             cells[index] = replace(cells[index], verdict=verdict, tested=tested)
@@ -92,6 +95,18 @@ def compare(
         notes=(f"{new} places have results that the baseline lacks.",) if new else (),
         alpha=alpha,
     )
+
+
+def _contents(baseline: Baseline) -> str:
+    """Return what a baseline has, axis by axis."""
+    methods, categories, levels = (
+        dict.fromkeys(cell[name] for cell in baseline.cells)
+        for name in ("method", "category", "noise")
+    )
+    if not methods:
+        return "nothing"
+    noise = ", ".join(f"{level:g}" for level in sorted(levels))
+    return f"{', '.join(methods)}; {', '.join(categories)}; noise {noise} %"
 
 
 def _by_place(cells: Any) -> dict[tuple, dict[int, Mapping[str, Any]]]:
