@@ -13,7 +13,7 @@ from .feasible import Outlook, feasible, noise_protocols
 from .grid import Grid, MethodPlan, check_names, plan_methods
 from .planned import MethodPart, Place, PlannedCell, plan_cells, planned_row, samples_of
 from .scorecells import add_scores, without_mapless
-from .selection import chosen_categories, missing_categories, open_datasets
+from .selection import chosen_categories, missing_categories, open_datasets, without_absent
 from .store import Record, Status, Store
 from .task import Sample
 from .tuning import PlannedTuning, TuningTask, add_tunings, pending_tunings
@@ -146,7 +146,7 @@ def make_plan(
         outlook.raise_if_impossible()
     cells: list[PlannedCell] = []
     left_out(methods, grid.evaluations)  # what can be refused without a look at images is
-    warnings = missing_categories(grid, datasets)
+    warnings = [*missing_categories(grid, datasets), *without_absent(grid, data_root)]
     parts = [
         MethodPart.of(method, evaluation)
         for method in methods

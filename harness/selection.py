@@ -20,6 +20,37 @@ def listed_categories(grid: Grid) -> tuple[str, ...]:
     return tuple(c for name in names for c in grid.expected.get(name) or _published(name))
 
 
+def not_needed(grid: Grid, data_root: Path | None) -> tuple[str, ...]:
+    """Return the datasets that are not on disk and of which ``--categories`` takes nothing.
+
+    What they have is the catalogue's word. Where that leaves none, all are needed.
+    """
+    if grid.categories is None:
+        return ()
+    found = tuple(text for text in grid.datasets if _is_spare(grid, text, data_root))
+    return found if len(found) < len(grid.datasets) else ()
+
+
+def _is_spare(grid: Grid, text: str, data_root: Path | None) -> bool:
+    from ..datasets.catalog import dataset_info, locate, parse_dataset_spec
+
+    name, path = parse_dataset_spec(text)
+    info, listed = dataset_info(name), set(_published(name))
+    wanted = not listed or not listed.isdisjoint(grid.categories or ())
+    return not (wanted or path or info.synthetic or locate(info, data_root))
+
+
+def without_absent(grid: Grid, data_root: Path | None) -> list[str]:
+    """Return one line per dataset that `not_needed` leaves out."""
+    from ..datasets.catalog import dataset_info
+
+    return [
+        f"{dataset_info(name).title} is not on disk, and not needed: none of its categories is "
+        "asked for"
+        for name in not_needed(grid, data_root)
+    ]
+
+
 def _published(name: str) -> tuple[str, ...]:
     """Return the categories that the catalogue lists of a dataset, or that can be drawn of it."""
     from ..datasets.catalog import dataset_info, synthetic_categories
@@ -29,13 +60,17 @@ def _published(name: str) -> tuple[str, ...]:
 
 
 def open_datasets(grid: Grid, data_root: Path | None) -> tuple[Dataset, ...]:
-    """Open the grid's datasets; ``--categories`` must name categories that some dataset has."""
+    """Open the grid's datasets; ``--categories`` must name categories that some dataset has.
+
+    One that is absent and not needed is left out, see `not_needed`.
+    """
     from ..datasets.catalog import open_dataset
 
+    absent = not_needed(grid, data_root)
     found = tuple(
         open_dataset(text, data_root, categories=_to_draw(grid, text))
         for text in grid.datasets
-        if _to_draw(grid, text) != ()
+        if text not in absent and _to_draw(grid, text) != ()
     )
     names = [dataset.name for dataset in found]
     if len(set(names)) < len(names):
@@ -43,7 +78,8 @@ def open_datasets(grid: Grid, data_root: Path | None) -> tuple[Dataset, ...]:
     known = {category for dataset in found for category in dataset.categories}
     for name in grid.categories or ():
         if name not in known:
-            _refuse(name, known, found)
+            unopened = {text.partition("=")[0] for text in grid.datasets}.difference(names)
+            _refuse(name, known.union(*map(_published, unopened)), found)
     return tuple(dataset for dataset in found if chosen_categories(grid, dataset))
 
 

@@ -136,6 +136,28 @@ def test_missing_second_dataset_says_how_to_go_on_without(world, command):
     assert_refused(world, "KolektorSDD2 not found", "go on without it: --datasets mvtec_ad")
 
 
+@pytest.mark.parametrize("command", [("table1", "--dry-run"), ("plan", "table1")])
+def test_absent_dataset_of_which_nothing_is_asked_is_a_note(world, command):
+    """With categories of one dataset alone the other may be missing; asked for, it may not."""
+    few = ("-m", "patchcore", "--noise", "0", "--preset", "quick")
+    assert world.reproduce(*command, *few, *world.places, "-c", "bottle") == 0, world.stderr
+    assert "note: KolektorSDD2 is not on disk, and not needed" in world.stdout
+    assert "3 cells, 0 in the store" in world.stdout
+    assert world.reproduce(*command, *few, *world.places, "-c", "bottle,ksdd2") == 2
+    assert "KolektorSDD2 not found" in world.stderr
+    nowhere = ("--data-root", world.root / "nowhere", *world.places[2:])
+    assert world.reproduce(*command, *few, *nowhere, "-c", "bottle") == 2
+    assert "MVTec AD not found" in world.stderr
+
+
+def test_misspelt_category_of_drawn_images_is_answered_with_theirs(world):
+    """Nothing is drawn to say so, and the names that can be had are not an empty list."""
+    arguments = ("table1", "--preset", "demo", "-m", "patchcore", *world.places)
+    assert world.reproduce(*arguments, "-c", "tiel") == 2
+    assert_refused(world, "unknown category 'tiel': did you mean tile or pill?")
+    assert not (world.data / "synthetic").exists()
+
+
 @pytest.mark.parametrize("text", ["0.1", "0,0.5", ".25"])
 def test_share_of_noise_is_refused(world, text):
     """Noise is in percent: 0.1 was surely meant as 10, and who means it writes 0.1%."""

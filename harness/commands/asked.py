@@ -95,7 +95,7 @@ def _refuse_settings(options: Options) -> None:
 
 
 def require_data(grid: Grid, data_root: Path | None) -> None:
-    """Refuse a dataset that is not there, before anything heavy is imported or asked of a device.
+    """Refuse a dataset that is needed and not there, before anything heavy is imported.
 
     Raises
     ------
@@ -105,10 +105,12 @@ def require_data(grid: Grid, data_root: Path | None) -> None:
         Where it was looked for, and which of the others are there and can be run without it.
     """
     from ...datasets.catalog import dataset_info, find_dataset, parse_dataset_spec
+    from ..selection import not_needed
 
+    absent = not_needed(grid, data_root)
     there: list[str] = []
     first: DataError | None = None
-    for text in grid.datasets:
+    for text in (text for text in grid.datasets if text not in absent):
         name, path = parse_dataset_spec(text)
         try:
             if path is None and not dataset_info(name).synthetic:
