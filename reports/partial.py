@@ -95,5 +95,6 @@ def _reported(table: ReportedBlock, gone: set[str]) -> ReportedBlock | None:
 def _said(model: TableModel, rows: int, columns: int) -> str:
     counts = ((_height(model), rows, "row"), (len(model.columns), columns, "column"))
     parts = [f"{total - kept} of {total} {name}s" for total, kept, name in counts if total != kept]
-    verb = "have" if len(parts) > 1 or not parts[0].startswith("1 of") else "has"
-    return f"{' and '.join(parts)} {verb} nothing in this run and are left out here"
+    one = len(parts) == 1 and parts[0].startswith("1 of")
+    have, are = ("has", "is") if one else ("have", "are")
+    return f"{' and '.join(parts)} {have} nothing in this run and {are} left out here"

@@ -5,6 +5,7 @@ The full account, with tests between pairs of methods, is what ``reproduce stats
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -92,6 +93,9 @@ def _rows(
 ) -> list[tuple[str, ...]]:
     ranks = mean_ranks(one)
     by_method: dict[str, list[Place]] = {}
+    places = list(places)
+    numbers = {(p.method, p.category) for p in places if p.n and p.category != AVERAGE}
+    measured = Counter(method for method, _ in numbers)
     for place in places:
         # A dataset of one category is its own average.
         if place.category == AVERAGE or place.categories == len(_names(model, one.dataset)):
@@ -100,7 +104,7 @@ def _rows(
         (
             model.method_title(name),
             *about,
-            _over(own),
+            _over(own, measured.get(name, 0)),
             *(_text(place) for place in own),
             NONE if (area := one.areas.get(name)) is None else percent(area),
             f"{ranks[name]:.2f}" if name in ranks else NONE,
@@ -113,11 +117,15 @@ def _names(model: TableModel, dataset: str) -> tuple[str, ...]:
     return next((d.categories for d in model.target.run.datasets if d.name == dataset), ())
 
 
-def _over(places: Sequence[Place]) -> str:
-    """Say what a mean is over; places that have fewer seeds say so themselves."""
+def _over(places: Sequence[Place], measured: int) -> str:
+    """Say what a mean is over, and of how many categories there is a number at all.
+
+    Places that have fewer seeds say so themselves.
+    """
     first = places[0]
     kinds = "category" if first.categories == 1 else "categories"
-    return f"{first.categories} {kinds} × {first.planned} seed{'s' * (first.planned != 1)}"
+    some = f"{measured} of " if measured < first.categories else ""
+    return f"{some}{first.categories} {kinds} × {first.planned} seed{'s' * (first.planned != 1)}"
 
 
 def _text(place: Place) -> str:

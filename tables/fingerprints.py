@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from .runs import Run
@@ -9,6 +10,8 @@ from .runs import Run
 COLUMN = "fingerprint"
 # A part that belongs to a method: its rows are compared with others' by design.
 OF_THE_METHOD = "smoothing"
+# How every image that the harness saw was brought to its size; see `harness.fingerprint`.
+_RESIZED = re.compile(r"whole image to (\d+ px) square, bilinear")
 
 
 def differing(runs: Iterable[Run], methods: Sequence[str]) -> tuple[str, ...]:
@@ -44,7 +47,7 @@ def differing(runs: Iterable[Run], methods: Sequence[str]) -> tuple[str, ...]:
     own = found.pop(OF_THE_METHOD, "")
     sentences = []
     if found:
-        said = "; ".join(f"{name} {text}" for name, text in found.items())
+        said = "; ".join(_part(name, text) for name, text in found.items())
         sentences.append(
             f"The methods were not measured under one protocol: {said}. "
             "Compare their numbers with that in mind."
@@ -55,3 +58,11 @@ def differing(runs: Iterable[Run], methods: Sequence[str]) -> tuple[str, ...]:
             "Methods are compared across it; only within one method's average it may not differ."
         )
     return tuple(sentences)
+
+
+def _part(name: str, text: str) -> str:
+    """Return a part and its values; what only differs in the size of images says just that."""
+    sizes, replaced = _RESIZED.subn(r"\1", text)
+    if name == "resize" and replaced and "made elsewhere" not in sizes:
+        return f"at different image sizes: {sizes}"
+    return f"{name} {text}"

@@ -155,6 +155,27 @@ def test_different_ones_are_not_compared_silently():
     prints = [fingerprint(CELL | {"image_size": sizes[name]}) for name in frame["method"]]
     model = build_model(target, frame.assign(fingerprint=prints))
     (note,) = [note for note in model.notes if "under one protocol" in note]
-    assert "448 px square, bilinear (rad)" in note
-    assert "256 px square, bilinear (osr)" in note
+    assert "448 px (rad), 256 px (osr)" in note
     assert "noise definition" not in note
+
+
+def test_methods_at_different_sizes_are_said_in_plain_words():
+    """The sizes alone and whose they are; scores made elsewhere keep the full account."""
+    target = load_target("table1")
+    frame = make_frame(target, methods=["patchcore", "differnet"], seeds=1)
+    cells = {"patchcore": {"image_size": 128}, "differnet": {"image_size": 96}}
+
+    def note():
+        prints = [fingerprint(CELL | cells[name]) for name in frame["method"]]
+        notes = build_model(target, frame.assign(fingerprint=prints)).notes
+        return next(note for note in notes if "under one protocol" in note)
+
+    said = note().removeprefix(
+        "The methods were not measured under one protocol: at different image sizes: "
+    )
+    sizes, _, rest = said.partition(". ")
+    assert set(sizes.split(", ")) == {"128 px (patchcore)", "96 px (differnet)"}
+    assert rest == "Compare their numbers with that in mind."
+    cells["differnet"]["made_elsewhere"] = True
+    assert "resize " in note()
+    assert "whole image to 128 px square, bilinear (patchcore)" in note()

@@ -17,6 +17,7 @@ from adrepro.reports import cells
 from adrepro.reports.context import MethodInfo, ReportContext
 from adrepro.reports.escape import csv_text, latex, markdown, one_line
 from adrepro.reports.latex import render_latex, render_standalone
+from adrepro.reports.partial import without_empty
 from adrepro.reports.terminal import print_report
 from adrepro.reports.text import CSV_COLUMNS, render_csv, render_markdown
 from adrepro.tables.assemble import build_model
@@ -234,3 +235,12 @@ def test_markdown_renders_as_the_text(text):
     assert re.findall(r"<td>(.*?)</td>", page, flags=re.DOTALL) == [f"x{plain}"]
     if plain:
         assert parser.render(markdown(text)) == f"<p>{plain}</p>\n"
+
+
+def test_one_row_left_out_is_said_in_the_singular():
+    """One row: has and is; several: have and are."""
+    frame = make_frame(TABLE1, methods=["differnet"], seeds=1)
+    _, said = without_empty(build_model(TABLE1, frame[frame["dataset"] == "mvtec_ad"]))
+    assert said == "1 of 17 rows has nothing in this run and is left out here"
+    _, said = without_empty(build_model(TABLE1, frame[frame["dataset"] == "ksdd2"]))
+    assert said == "16 of 17 rows have nothing in this run and are left out here"

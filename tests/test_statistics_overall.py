@@ -218,3 +218,12 @@ def test_no_number_at_all_leaves_no_empty_table():
     assert "<table" not in own
     assert own.count("no method has a number") == 4
     assert "no method has a number" in render_latex(model)
+
+
+def test_what_ran_of_the_categories_is_counted():
+    """Where one category of fifteen ran, the row says "1 of 15", and no mean over fifteen."""
+    part = make_frame(TABLE1, methods=["differnet"], seeds=2)
+    (row, *_) = section(build_model(TABLE1, part[part["category"] == "tile"])).rows
+    assert row[3] == "1 of 15 categories × 2 seeds"
+    (row, *_) = section(build_model(TABLE1, part[part["dataset"] == "mvtec_ad"])).rows
+    assert row[3] == "15 categories × 2 seeds"
