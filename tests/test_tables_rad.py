@@ -1,10 +1,11 @@
 """The transcription of RAD's other tables, checked against the paper's own arithmetic."""
 
+import re
 from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
 
-from adrepro.tables.papers import load_target
+from adrepro.tables.papers import list_targets, load_target
 
 LEVELS = ("0", "10", "20", "30", "40", "50")
 
@@ -125,3 +126,10 @@ def test_every_target_runs_on_the_same_grid():
         )
         assert run.datasets[0] == table1.run.datasets[0]
         assert set(run.noise) <= set(table1.run.noise)
+
+
+def test_captions_count_no_levels():
+    """A caption stands above runs of fewer levels too, so it says no number of them."""
+    for name in list_targets():
+        caption = load_target(name).caption
+        assert not re.search(r"\b(two|three|four|five|six|\d+) label-noise levels", caption), name
