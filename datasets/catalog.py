@@ -69,9 +69,24 @@ def resolve_data_root(data_root: Path | None = None) -> Path:
     return Path(os.environ.get(DATA_ROOT_VARIABLE) or "data")
 
 
+def cache_root() -> Path:
+    """Return the project's folder in the user's cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "adrepro"
+
+
+def _base(info: DatasetInfo, data_root: Path | None) -> Path:
+    """Return what a dataset's folders lie below: drawn images get into no folder but a given one.
+
+    ``$ADREPRO_DATA`` and ``./data`` are the user's own; what is drawn goes into the cache instead.
+    """
+    if info.synthetic and data_root is None:
+        return cache_root() / "drawn"
+    return resolve_data_root(data_root)
+
+
 def locate(info: DatasetInfo, data_root: Path | None = None) -> Path | None:
-    """Return the first of the dataset's folders that exists below the data root, or None."""
-    candidates = (resolve_data_root(data_root) / each for each in info.folders)
+    """Return the first of the dataset's folders that exists below its root, or None."""
+    candidates = (_base(info, data_root) / each for each in info.folders)
     return next((each for each in candidates if each.is_dir()), None)
 
 
@@ -89,7 +104,8 @@ def open_dataset(
     name
         A name of the catalogue, or ``NAME=PATH``.
     data_root
-        Folder of all datasets; None = ``$ADREPRO_DATA``, else ``./data``.
+        Folder of all datasets; None = ``$ADREPRO_DATA``, else ``./data``, and the user's cache for
+        a synthetic dataset.
     path
         The dataset's own folder, instead of a search below the data root.
     categories
@@ -113,7 +129,7 @@ def open_dataset(
     info, path = dataset_info(name), given or path
     wanted = None if categories is None else tuple(categories)
     if info.synthetic:
-        root = path or resolve_data_root(data_root) / info.folders[0]
+        root = path or _base(info, data_root) / info.folders[0]
         return load(info, _draw(info, root, wanted), categories=wanted)
     return load(info, path or _find(info, data_root), categories=wanted)
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from .atomic import write_atomic
+from .catalog import cache_root
 from .checks import check_category, check_leftovers
 from .layout import choose, file_id
 from .manifest import FileRecord, Manifest, Problem, ProblemKind, Role, Severity
@@ -89,9 +90,8 @@ def scan(
 
 def default_cache(root: Path) -> Path:
     """Return the user's cache file for the dataset at ``root``; datasets may be read-only."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     digest = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:16]
-    return Path(base) / "adrepro" / "scan" / f"{digest}.json"
+    return cache_root() / "scan" / f"{digest}.json"
 
 
 def _roles(dataset: Dataset) -> dict[str, Role]:

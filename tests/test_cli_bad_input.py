@@ -158,6 +158,18 @@ def test_misspelt_category_of_drawn_images_is_answered_with_theirs(world):
     assert not (world.data / "synthetic").exists()
 
 
+def test_images_that_cannot_be_drawn_name_the_option(world, monkeypatch):
+    """They go into the cache, not into the folder of the environment; where that fails, say how."""
+    in_the_way = world.root / "cache"
+    in_the_way.write_text("")
+    monkeypatch.setenv("ADREPRO_DATA", str(world.data))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(in_the_way))
+    arguments = ("table1", "--preset", "demo", "-m", "patchcore", "--device", "cpu")
+    assert world.reproduce(*arguments, *world.places[2:], "-c", "tile") == 2
+    assert_refused(world, str(in_the_way / "adrepro/drawn"), "give --data-root a folder")
+    assert not (world.data / "synthetic").exists()
+
+
 @pytest.mark.parametrize("text", ["0.1", "0,0.5", ".25"])
 def test_share_of_noise_is_refused(world, text):
     """Noise is in percent: 0.1 was surely meant as 10, and who means it writes 0.1%."""

@@ -12,6 +12,7 @@ from tiny_datasets import SHARED_DATA, ksdd2, mvtec, noise, save, spot
 from adrepro.datasets.catalog import (
     CATALOG,
     dataset_info,
+    locate,
     open_dataset,
     parse_dataset_spec,
     resolve_data_root,
@@ -279,6 +280,23 @@ def test_synthetic_is_drawn_on_first_use(
     assert calls == [(tmp_path / name, kind, drawn)]
     assert (dataset.name, dataset.categories) == (name, (category,))
     assert dataset.synthetic
+
+
+def test_drawn_images_keep_out_of_the_users_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Below a data root that was given; else in the cache, whatever the environment names."""
+    data, kept, given = tmp_path / "data", tmp_path / "cache", tmp_path / "given"
+    monkeypatch.setenv("ADREPRO_DATA", str(data))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(kept))
+    monkeypatch.setattr(
+        "adrepro.datasets.synthetic.materialise", lambda root, _kind, categories: mvtec(root)
+    )
+    drawn = kept / "adrepro/drawn/synthetic"
+    assert open_dataset("synthetic", categories=["bottle"]).root == drawn
+    assert locate(CATALOG["synthetic"]) == drawn
+    assert not data.exists()
+    assert open_dataset("synthetic", given, categories=["bottle"]).root == given / "synthetic"
 
 
 def test_importing_the_catalogue_is_light() -> None:

@@ -96,6 +96,16 @@ def test_run_tells_workers_what_to_allow(world):
     assert how.worker_arguments.count("--allow-method") == 1
 
 
+def test_run_tells_workers_where_data_lie(world, monkeypatch):
+    """A given data root travels; one of the environment does not become one to draw below."""
+    store = Store(world.store, create=True)
+    given = options_of({"methods": ["patchcore"], "data_root": world.data})
+    assert engine_options(given, store).worker_arguments == ("--data-root", str(world.data))
+    monkeypatch.setenv("ADREPRO_DATA", str(world.data))
+    named = ("--dataset", f"mvtec_ad={world.data / 'mvtec_ad'}")
+    assert engine_options(options_of({}), store).worker_arguments == named
+
+
 @pytest.mark.parametrize(
     ("name", "code"),
     [

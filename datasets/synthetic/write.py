@@ -99,7 +99,7 @@ def materialise(
         except OSError as err:
             raise DataError(
                 f"{folder}: synthetic images cannot be written ({err.strerror or err});"
-                " give a folder on a writable disk with free space"
+                " give --data-root a folder on a writable disk with free space"
             ) from err
     return root
 

@@ -49,12 +49,17 @@ def print_datasets(rows: list[dict[str, Any]], data_root: Path | None) -> None:
         where.add_column(head, overflow="fold", no_wrap=head != "where")
     for row in rows:
         what.add_row(*(Text(row[name]) for name in ("name", "title", "licence")))
-        place = Path(row["path"]).relative_to(root) if row["path"] else row["hint"]
+        place = _below(Path(row["path"]), root) if row["path"] else row["hint"]
         own = (row["name"], _known(row["official"]), _there(row), str(place))
         where.add_row(*(Text(text) for text in own))
     console.print(what)
     console.print()
     console.print(where)
+
+
+def _below(path: Path, root: Path) -> Path:
+    """Return a path from the data root, or whole where it lies elsewhere, as drawn images may."""
+    return path.relative_to(root) if path.is_relative_to(root) else path
 
 
 def _known(found: dict[str, int] | None) -> str:

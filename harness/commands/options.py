@@ -220,7 +220,7 @@ OPTIONS: tuple[Callable, ...] = (
         "by itself: shows what that fault does.",
     ),
     click.option(
-        "--data-root", type=click.Path(path_type=Path), envvar="ADREPRO_DATA", metavar="DIR",
+        "--data-root", type=click.Path(path_type=Path), metavar="DIR",
         help="Folder that holds the datasets (default: $ADREPRO_DATA or ./data).",
     ),
     click.option("--backbone", metavar="NAME", help="Backbone instead of each method's own."),

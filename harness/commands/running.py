@@ -64,9 +64,7 @@ def engine_options(options: Options, store: Store) -> EngineOptions:
 
 def _worker_arguments(options: Options) -> tuple[str, ...]:
     """Return what workers are to be given that share this machine's folders."""
-    from ...datasets.catalog import resolve_data_root
-
-    found = ["--data-root", str(resolve_data_root(options.data_root).absolute())]
+    found = _roots(options.data_root)
     for text in options.datasets:
         name, equals, path = text.partition("=")
         if equals:
@@ -76,6 +74,19 @@ def _worker_arguments(options: Options) -> tuple[str, ...]:
     if options.weights:
         found += ["--weights", str(Path(options.weights).expanduser().absolute())]
     return (*found, *_allowed(options))
+
+
+def _roots(data_root: Path | None) -> list[str]:
+    """Return where data lie; a data root that was not given is none to draw images below."""
+    from ...datasets.catalog import CATALOG, locate
+
+    if data_root is not None:
+        return ["--data-root", str(data_root.absolute())]
+    found = []
+    for info in CATALOG.values():
+        path = None if info.synthetic else locate(info)
+        found += ["--dataset", f"{info.name}={path.absolute()}"] if path else []
+    return found
 
 
 def _allowed(options: Options) -> tuple[str, ...]:

@@ -78,7 +78,6 @@ def command() -> None:
 @click.option(
     "--data-root",
     type=click.Path(path_type=Path),
-    envvar="ADREPRO_DATA",
     metavar="DIR",
     help="Folder that holds the datasets (default: $ADREPRO_DATA or ./data).",
 )
