@@ -108,22 +108,29 @@ def read_layout(table: Mapping[str, Any], run: RunSpec, at: Lines) -> Layout:
         raise at.error(message, "layout", "column_label")
     check = _Checker(run, at)
     layout = Layout(
-        label=table["label"],
+        label=table.get("label", f"tab:{at.path.parent.resolve().name}-{at.path.stem}"),
         blocks=check.lines(table.get("blocks", []), "blocks"),
         rows=check.lines(table["rows"], "rows"),
         columns=check.lines(table["columns"], "columns"),
         at=check.place(table.get("at", {}), ("layout", "at")),
-        row_header=table["row_header"],
+        row_header=table.get("row_header", _row_header(table["rows"])),
         column_header=table.get("column_header", ""),
         column_label=label,
         cell_header=table.get("cell_header", ""),
-        bold=BoldRule(table["bold"]),
+        bold=BoldRule(table.get("bold", BoldRule.NONE.value)),
         curve=tuple(table.get("curve", ())),
         always_reported=table.get("always_reported", False),
     )
     check.cells(layout)
     check.curve(layout)
     return layout
+
+
+def _row_header(rows: str | list[Mapping[str, Any]]) -> str:
+    """Return what stands above the rows' names: by default what the rows are, if they are alike."""
+    if isinstance(rows, str) or all("method" in row for row in rows):
+        return "Method"
+    return "Category" if all("category" in row or "average_of" in row for row in rows) else ""
 
 
 class _Checker:

@@ -77,16 +77,16 @@ LINE = PLACE | {
     "printed": Key(kind="text", required=False),
 }
 LAYOUT = {
-    "label": Key(kind="text"),
+    "label": Key(kind="text", required=False),
     "at": Key(kind="table", required=False, table=PLACE),
     "blocks": Key(kind="tables", required=False, table=LINE),
     "rows": Key(kind="lines", choices=(METHODS,), table=LINE),
     "columns": Key(kind="lines", choices=(METHODS, NOISE), table=LINE),
-    "row_header": Key(kind="text"),
+    "row_header": Key(kind="text", required=False),
     "column_header": Key(kind="text", required=False),
     "column_label": Key(kind="text", required=False),
     "cell_header": Key(kind="text", required=False),
-    "bold": Key(kind="text", choices=tuple(rule.value for rule in BoldRule)),
+    "bold": Key(kind="text", required=False, choices=tuple(rule.value for rule in BoldRule)),
     "curve": Key(kind="texts", required=False),
     "always_reported": Key(kind="boolean", required=False),
 }

@@ -20,6 +20,8 @@ from ..datasets.errors import SpecError
 
 # No specification comes near this; a larger file is a wrong file.
 MAX_BYTES = 1_000_000
+# What else is wrong with a file is said in the same line, up to here.
+MOST_SAID = 15
 
 _HEADER = re.compile(r"^\s*(\[\[?)\s*([^\[\]]+?)\s*\]\]?\s*(?:#.*)?$")
 _KEY = re.compile(r"^\s*[\"']?([\w.@-]+)[\"']?\s*=")
@@ -97,7 +99,7 @@ def read_toml(path: Path, schema: Schema) -> dict[str, Any]:
     ------
     SpecError
         Missing, unreadable or too large file, syntax error, unknown, missing or duplicate key,
-        wrong type: file:line, what was given, what was expected.
+        wrong type: file:line, what was given, what was expected, for all keys at once.
     """
     text = read_text(path)
     try:
@@ -109,7 +111,13 @@ def read_toml(path: Path, schema: Schema) -> dict[str, Any]:
         if found and line is None:
             line = max(1, len(text.splitlines()))
         raise SpecError(path, line, f"not valid TOML: {_AT_LINE.sub('', message)}") from err
-    _Checker(path, locate(text)).table(document, schema, ())
+    check = _Checker(locate(text))
+    check.table(document, schema, ())
+    if check.found:
+        (line, message), *others = check.found
+        also = "".join(f"; line {number}: {said}" for number, said in others[:MOST_SAID])
+        also += f"; and {len(others) - MOST_SAID} more" if len(others) > MOST_SAID else ""
+        raise SpecError(path, line, message + also)
     return document
 
 
@@ -177,33 +185,32 @@ def _line(lines: Mapping[KeyPath, int], where: KeyPath) -> int:
 
 
 class _Checker:
-    """Walks a document beside its schema; the first thing that is wrong is raised."""
+    """Walks a document beside its schema and keeps all that is wrong, with its line."""
 
-    def __init__(self, path: Path, lines: Mapping[KeyPath, int]) -> None:
-        self.path, self.lines = path, lines
+    def __init__(self, lines: Mapping[KeyPath, int]) -> None:
+        self.lines = lines
+        self.found: list[tuple[int, str]] = []
 
-    def fail(self, where: KeyPath, message: str) -> SpecError:
-        return SpecError(self.path, _line(self.lines, where), message)
+    def fail(self, where: KeyPath, message: str) -> None:
+        self.found.append((_line(self.lines, where), message))
 
     def table(self, given: Mapping[str, Any], schema: Schema, where: KeyPath) -> None:
         place = f" in [{_dotted(where)}]" if where else ""
         for name in given:
             if name not in schema:
-                raise self.fail(
-                    (*where, name), f"unknown key '{name}'{place}: {nearest(name, schema)}"
-                )
+                self.fail((*where, name), f"unknown key '{name}'{place}: {nearest(name, schema)}")
         for name, key in schema.items():
             if name in given:
                 self.value(given[name], key, (*where, name))
             elif key.required:
                 message = f"missing key '{name}'{place}: expected {_EXPECTED[key.kind]}"
-                raise self.fail(where, message)
+                self.fail(where, message)
 
     def value(self, given: Any, key: Key, where: KeyPath) -> None:
         name = _dotted(where)
         if not _is_kind(given, key.kind):
-            message = f"'{name}' is {_describe(given)}, expected {_EXPECTED[key.kind]}"
-            raise self.fail(where, message)
+            self.fail(where, f"'{name}' is {_describe(given)}, expected {_EXPECTED[key.kind]}")
+            return
         items = given if isinstance(given, list) else [given]
         for index, item in enumerate(items):
             if isinstance(item, dict):
@@ -211,11 +218,10 @@ class _Checker:
                     self.table(item, key.table, (*where, index) if item is not given else where)
                 continue
             if key.choices and item not in key.choices:
-                raise self.fail(where, f"'{name}' is '{item}': {nearest(item, key.choices)}")
+                self.fail(where, f"'{name}' is '{item}': {nearest(item, key.choices)}")
             # Written so that NaN fails too.
             if key.at_least is not None and not key.at_least <= item < math.inf:
-                message = f"'{name}' holds {item}, expected at least {key.at_least:g}"
-                raise self.fail(where, message)
+                self.fail(where, f"'{name}' holds {item}, expected at least {key.at_least:g}")
 
 
 def _is_kind(given: Any, kind: str) -> bool:
