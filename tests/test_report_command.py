@@ -206,6 +206,26 @@ def test_page_and_index_say_what_a_version_is():
     assert entry.facts[-2:] == (("Set apart by", "p: k=1"), ("Note", "Old."))
 
 
+def test_a_class_that_is_not_imported_stands_in_the_same_table(monkeypatch):
+    """Run in one way, it joins the others under its raw name with a note; in two, it does not."""
+    own = "not_imported_here:MeanDistance"
+    where = "adrepro.harness.commands.stored_methods.fits"
+    monkeypatch.setattr(where, lambda name, *_: ("quick",) if name == "patchcore" else ())
+    both = rows(methods=["patchcore"], seeds=1)
+    both = pd.concat([both, both.assign(method=own, settings="{}")], ignore_index=True)
+    (edition,) = editions(both)
+    assert edition.preset == "quick"
+    assert edition.target.name == "rad/table1"
+    assert set(edition.frame["method"]) == {"patchcore", own}
+    assert any(f"--allow-method {own} " in note for note in edition.notes)
+    second = both[both["method"] == own].assign(settings='{"a":1}', seed=1)
+    found = list(editions(pd.concat([both, second], ignore_index=True)))
+    assert set(found[0].frame["method"]) == {"patchcore"}
+    assert [note for note in found[0].notes if own in note] == []
+    assert all("was not imported" in "".join(e.notes) for e in found[1:])
+    assert len(found) > 1
+
+
 @pytest.fixture
 def known_today(monkeypatch):
     """PatchCore declares ``neighbours`` 1, and its source of today is ``today``."""

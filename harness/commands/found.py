@@ -20,6 +20,7 @@ from ..evaluations import EVALUATION
 from ..presets import PRESETS
 from .makes import OTHER, by_make, differences, other_pages, source_notes
 from .parts import evaluated, named
+from .stored_methods import import_note, not_imported
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +42,8 @@ class Edition:
         In which settings and sources these rows are set apart from other pages' with this preset;
         empty where there are none.
     notes
-        Which rows are of an earlier source, and where a method's other versions stand.
+        Which methods were not imported, which rows are of an earlier source, and where a method's
+        other versions stand.
     """
 
     target: Target
@@ -132,7 +134,8 @@ def _editions(
     for part, target in zip(parts, targets, strict=True):
         alike = [i for i, other in enumerate(parts) if other.siblings == part.siblings]
         apart = differences([parts[i].frame for i in alike])
-        notes = source_notes(part.frame)
+        notes = [f"{import_note(name)}." for name in not_imported(part.frame)]
+        notes += source_notes(part.frame)
         for method in dict.fromkeys(part.frame["method"]):
             pages = [
                 targets[i].slug

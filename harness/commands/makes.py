@@ -92,15 +92,24 @@ def _setting(row: Mapping[Hashable, object]) -> tuple:
 
 
 def _presets(rows: pd.DataFrame) -> list[str]:
-    """Return the preset of each row: of those that fit it the one that fits most rows."""
-    from .stored_methods import fits
+    """Return the preset of each row: of those that fit it the one that fits most rows.
+
+    Of a method that was not imported nobody knows: run in one way only, it goes with the others.
+    """
+    from .stored_methods import fits, not_imported
 
     made = list(zip(rows["method"], rows["settings"], rows["backbone"], rows["image_size"],
                     strict=True))  # fmt: skip
     fitting = {one: fits(*one) for one in dict.fromkeys(made)}
     counts = {preset: sum(preset in fitting[one] for one in made) for preset in PRESETS}
     order = sorted(PRESETS, key=lambda preset: -counts[preset])
-    return [next((p for p in order if p in fitting[one]), OTHER) for one in made]
+    usual = order[0] if counts[order[0]] else OTHER
+    ways = Counter(one[0] for one in fitting)
+    unknown = {name for name in not_imported(rows) if ways[name] == 1}
+    return [
+        usual if one[0] in unknown else next((p for p in order if p in fitting[one]), OTHER)
+        for one in made
+    ]
 
 
 def differences(parts: Sequence[pd.DataFrame]) -> list[str]:

@@ -32,7 +32,7 @@ _INDEX = "index.html"
     metavar="DIR", help="Folder for tables and figures, and an index of them.",
 )  # fmt: skip
 @click.option(
-    "--data-root", type=click.Path(path_type=Path), envvar="ADREPRO_DATA", metavar="DIR",
+    "--data-root", type=click.Path(path_type=Path), metavar="DIR",
     help="Folder that holds the datasets, for images in the details of cells; none are needed.",
 )  # fmt: skip
 @click.option(
@@ -60,7 +60,7 @@ def report(
     from ..files import require_writable, write_atomic
     from ..frames import store_frame
     from .found import editions, sound_rows
-    from .stored_methods import allow
+    from .stored_methods import allow, import_note, not_imported
 
     require_writable(out, "--out")
     opened = Store(store)
@@ -85,7 +85,7 @@ def report(
     page = out / _INDEX
     write_atomic(page, render_index(entries, notes).encode("utf-8", "replace"))
     if not quiet:
-        for note in notes:
+        for note in (*notes, *map(import_note, not_imported(rows))):
             click.echo(f"note: {note}", err=True)
         click.echo(f"index: {page}")
     return 1 if any(entry.problem for entry in entries) else 0

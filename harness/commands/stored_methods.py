@@ -26,6 +26,22 @@ def allow(names: Iterable[str]) -> None:
         method_class(name)
 
 
+def not_imported(rows: pd.DataFrame) -> tuple[str, ...]:
+    """Return the methods of rows that are a ``module:Class`` nobody has allowed here."""
+    from ...methods.trust import is_loaded
+
+    return tuple(name for name in map(str, dict.fromkeys(rows["method"])) if not is_loaded(name))
+
+
+def import_note(name: str) -> str:
+    """Say what is missing of a method that was not imported, and how to have it."""
+    asked = name.partition("@")[0]
+    return (
+        f"{name} was not imported, so its preset is unknown and it stands under its raw name; "
+        f"--allow-method {asked} lays it out with its title in the same table"
+    )
+
+
 @cache
 def _planned(name: str, preset: str) -> MethodPlan | None:
     """Plan a method; None for one that is not here, as a plug-in or scores from a file.
