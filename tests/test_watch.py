@@ -19,7 +19,7 @@ from adrepro.datasets.owners import temporary_name
 from adrepro.harness import board as board_module
 from adrepro.harness.board import Board, counts, read_boards, seconds_left
 from adrepro.harness.commands import watch as watch_module
-from adrepro.harness.commands.watch import render, watch
+from adrepro.harness.commands.watch import awaited, render, watch
 from adrepro.harness.engines.base import Event
 from adrepro.harness.forecast import Forecast
 from adrepro.harness.store import Store
@@ -297,3 +297,25 @@ def test_event_soon_after_a_picture_is_shown_all_the_same(world, monkeypatch):
         while not read_boards(store)[0]["flying"]:
             assert time.monotonic() < deadline
             time.sleep(0.02)
+
+
+def test_a_store_that_is_not_there_is_waited_for(tmp_path, world):
+    """The wait is said and ends with the first board; a folder of other things is refused."""
+    root, out = tmp_path / "later", io.StringIO()
+    made = plan_of(world, "toys:PixelMean")
+
+    def begin():
+        time.sleep(0.2)
+        store = Store(root, create=True)
+        time.sleep(0.2)
+        with Board(store, made.distinct, made.distinct, title="t", engine="local"):
+            pass
+
+    thread = threading.Thread(target=begin, daemon=True)
+    thread.start()
+    store = awaited(root, Console(file=out, width=200), 0.05)
+    assert len(read_boards(store)) == 1
+    thread.join()
+    assert f"no store at {root} yet: waiting for a run" in out.getvalue()
+    assert world.reproduce("status", "--watch", "--store", world.data) == 2
+    assert "it is not a result store" in world.stderr

@@ -54,14 +54,17 @@ def status(
     are still to run, and nothing else. Give the options of the run.
 
     --watch shows, from another terminal, how far the runs on the store are and which cells are in
-    flight. Its exit code is 0 if everything was done when they ended, else 1.
+    flight; a store that is not there yet is waited for. Its exit code is 0 if everything was done
+    when they ended, else 1.
     """
     if watch:
+        from .watch import awaited
         from .watch import watch as follow
 
         if as_json or target is not None:
             raise UsageError("--watch shows every run on the store; leave out --json and TARGET")
-        return follow(Store(options.store), make_console(quiet=options.quiet), every)
+        console = make_console(quiet=options.quiet)
+        return follow(awaited(options.store, console, every), console, every)
     if target is None and not options.methods:
         lines, superseded = current(_stored(options, full))
     else:

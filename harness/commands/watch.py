@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -16,13 +17,33 @@ from ...datasets.plain import one_line
 from ..board import counts, read_boards, seconds_left
 from ..claims import LEASE_S
 from ..progress import duration
-from ..store import Store
+from ..store import MARK, Store
 
 # A run elsewhere whose board stands still for longer is said to be silent.
 SILENT_S = 30.0
 MOST_FLYING = 20
 
 Boards = list[dict[str, Any]]
+
+
+def awaited(root: Path, console: Console, every_s: float) -> Store:
+    """Open a store; one that is not there yet is waited for, until a run has begun on it.
+
+    Raises
+    ------
+    StoreError
+        A folder that holds other things.
+    """
+    if (root / MARK).is_file() or (root.exists() and not _is_empty(root)):
+        return Store(root)
+    line = f"no store at {root} yet: waiting for a run to begin on it"
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
+    while not (root / MARK).is_file():
+        time.sleep(every_s)
+    store = Store(root)
+    while not read_boards(store):
+        time.sleep(every_s)
+    return store
 
 
 def watch(store: Store, console: Console, every_s: float) -> int:
@@ -60,6 +81,10 @@ def watch(store: Store, console: Console, every_s: float) -> int:
     line += f"{failed} failed, {left} not run" if failed or left else "everything is done"
     console.print(line, highlight=False)
     return 1 if failed or left else 0
+
+
+def _is_empty(folder: Path) -> bool:
+    return folder.is_dir() and next(folder.iterdir(), None) is None
 
 
 def _looks(
