@@ -43,6 +43,22 @@ def check_inputs(task: Task) -> None:
     _check_images((*task.train, *task.test))
 
 
+def forget_features(task: Task, folder: Path | None) -> None:
+    """Delete the stored features of those images of a cell that are not what its key says.
+
+    They may have been computed from what the file held for a time, and would be taken for the
+    image's as soon as it is back.
+    """
+    if folder is None:
+        return
+    for sample in (*task.train, *task.test):
+        try:
+            _check_file(sample.path, sample.sha256, sample.id)
+        except CellError:
+            for path in folder.glob(f"*/{sample.sha256[:2]}/{sample.sha256}.safetensors"):
+                path.unlink(missing_ok=True)
+
+
 def check_tuning_inputs(task: TuningTask) -> None:
     """Do the same for a tuning.
 

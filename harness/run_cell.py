@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..datasets.errors import CellError
 from .env import capture, device_name
 from .evaluate import evaluate, score_arrays
 from .evaluations import PER_IMAGE_MINMAX
 from .fitting import Fits, context_of, fit_task
-from .inputs import check_inputs
+from .inputs import check_inputs, forget_features
 from .isolation import own_state
 from .log import CappedLog
 from .minmax import stretched_scores
@@ -60,11 +61,12 @@ def run_cell(
     """
     store = Store(task.store)
     log = CappedLog(LOG_LIMIT)
+    held = (fits or Fits(), shared or SharedScores())
     try:
         with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
-            held = (fits or Fits(), shared or SharedScores())
             row, arrays, documents = _measure(task, features, progress, *held)
         with phase("write"):
+            _check_again(task, features, *held)
             store.write_result(task.identity, row, arrays, documents, log.text())
     except PhaseError as err:
         failure = as_failure(err, task.device, task.batch_scale)
@@ -72,6 +74,19 @@ def run_cell(
             store.write_failure(task.identity, failure)
         return failure
     return None
+
+
+def _check_again(task: Task, features: FeatureProvider, fits: Fits, shared: SharedScores) -> None:
+    """Refuse what was made while an image, mask or file of weights changed; keep nothing of it."""
+    if task.scores is not None:
+        return
+    try:
+        check_inputs(task)
+    except CellError:
+        fits.keep({})
+        shared.expect(())
+        forget_features(task, features.cache_dir)
+        raise
 
 
 def _measure(

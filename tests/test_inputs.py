@@ -11,12 +11,16 @@ import torch
 from engine_world import fork_workers
 from engine_worlds import Heard, options_of, plan_of, score_bytes, tasks_of
 
+from adrepro.datasets.images import file_sha256
 from adrepro.harness import inputs
 from adrepro.harness.engines import local
 from adrepro.harness.grid import Grid
 from adrepro.harness.plan import make_plan
+from adrepro.harness.run_cell import run_cell
 from adrepro.harness.store import Status, Store
 from adrepro.harness.tuning import TuningTask
+from adrepro.methods.backbones import parse_backbone
+from adrepro.methods.features import FeatureProvider
 from toys import PixelMean, ToySettings
 
 METHOD = """
@@ -43,6 +47,31 @@ class Textured(PixelMean):
     title = "Textured"
     Settings = TexturedSettings
     content_settings = ("folder",)
+
+
+@dataclass(frozen=True)
+class EditsSettings(ToySettings):
+    """Which file is overwritten, and with what."""
+
+    edited: str = ""
+    by: str = ""
+
+
+class Edits(PixelMean):
+    """Overwrites an image or a mask while it fits, as a user might."""
+
+    name = "toy-edits"
+    title = "Edits"
+    backbone = "timm/test_resnet.random"
+    Settings = EditsSettings
+
+    def fit(self, train, context):
+        super().fit(train, context)
+        shutil.copyfile(self.settings.by, self.settings.edited)
+
+    def score(self, images, context):
+        context.features.maps(images, (8,))
+        return super().score(images, context)
 
 
 @pytest.fixture(autouse=True)
@@ -108,6 +137,48 @@ def test_file_that_changes_between_cells_is_noticed(world):
     flip(image_of(world))
     with pytest.raises(inputs.CellError, match=r"000\.png"):
         inputs.check_inputs(second)
+
+
+def run_in_this_process(tasks, store) -> list:
+    """Run tasks as every engine does, without a process for them; return the failures."""
+    spec = parse_backbone(Edits.backbone)
+    features = FeatureProvider(spec, "cpu", store.features)
+    return [run_cell(task, features, lambda _fraction, _text: None) for task in tasks]
+
+
+@pytest.mark.parametrize(
+    ("name", "by", "what"),
+    [
+        ("test/hole/002.png", "test/hole/000.png", "bottle/test/hole/002.png"),
+        ("train/good/003.png", "train/good/001.png", "bottle/train/good/003.png"),
+        (
+            "ground_truth/hole/002_mask.png", "ground_truth/hole/000_mask.png",
+            "the mask of bottle/test/hole/002.png",
+        ),
+    ],
+)  # fmt: skip
+def test_file_edited_while_its_cell_runs(world, name, by, what):
+    """The cell fails in one line, nothing made meanwhile is published or kept on disk."""
+    edited = image_of(world, name=name)
+    before, sha256 = edited.read_bytes(), file_sha256(edited)
+    method = "test_inputs:Edits"
+    overrides = {f"{method}.edited": str(edited), f"{method}.by": str(image_of(world, name=by))}
+    store, tasks = tasks_of(world, method, seeds=1, overrides=overrides)
+    (failure,) = run_in_this_process(tasks, store)
+    assert (failure.kind, failure.phase) == ("CellError", "write")
+    assert failure.message.startswith(f"{what} on ")
+    assert "is not what the run was planned with" in failure.message
+    assert not list(world.store.rglob("result.json"))
+    kept = {path.stem for path in store.features.rglob("*.safetensors")}
+    assert kept
+    assert sha256 not in kept
+    edited.write_bytes(before)
+    # Overwritten with itself: a file of other times and the same content is no other file.
+    overrides[f"{method}.by"] = str(world.root / "copy.png")
+    (world.root / "copy.png").write_bytes(before)
+    _, again = tasks_of(world, method, seeds=1, overrides=overrides)
+    assert run_in_this_process(again, store) == [None]
+    assert store.read(again[0].identity.key).status is Status.DONE
 
 
 @pytest.fixture
