@@ -96,10 +96,9 @@ def run(
     AdreproError
         Anything that cannot be had: unknown names, missing data or weights, an unknown device.
     """
-    from rich.console import Console
-
     from .commands.run import free_grid, plan_and_open, target_grid
     from .commands.running import devices_of, run_plan
+    from .console import make_console
     from .files import require_writable
 
     options = frames.options_of(
@@ -126,7 +125,7 @@ def run(
     )
     loaded = None if target is None else frames.load(target, papers)
     grid = free_grid(options) if loaded is None else target_grid(loaded, options)
-    notes = Console(stderr=True, quiet=quiet)
+    notes = make_console(stderr=True, quiet=quiet)
     devices_of(options)  # what is refused is refused before images are scanned
     require_writable(options.store, "store")
     made, opened = plan_and_open(grid, options, notes)

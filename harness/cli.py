@@ -6,6 +6,7 @@ Any published target is a command too: ``reproduce table1``, ``reproduce rad/tab
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import os
@@ -136,6 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def invoke(arguments: Sequence[str]) -> int:
     """Run the command line and return its exit code; errors are one line on stderr."""
     arguments, debug = _take_debug(arguments)
+    out = sys.stdout
     try:
         outcome: Any = cli.main(args=arguments, prog_name="reproduce", standalone_mode=False)
         sys.stdout.flush()
@@ -155,15 +157,24 @@ def invoke(arguments: Sequence[str]) -> int:
             raise
         return _say(str(err), err.exit_code)
     except BrokenPipeError:
-        # The reader (`| head`) has seen enough; nothing more can or need be written.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return _unread()
+    except SystemExit:
+        # Where nobody reads the pipe, click replaces standard output and ends with 1.
+        if sys.stdout is out:
+            raise
+        return _unread()
     except Exception as err:
         if debug:
             raise
         text = f"unexpected {type(err).__name__}: {err}; this is a defect, --debug shows where"
         return _say(text, 1)
     return outcome if isinstance(outcome, int) else 0
+
+
+def _unread() -> int:
+    """End well: the reader (`| head`) has seen enough; nothing more can or need be written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 def _take_debug(arguments: Sequence[str]) -> tuple[list[str], bool]:
@@ -173,7 +184,8 @@ def _take_debug(arguments: Sequence[str]) -> tuple[list[str], bool]:
 
 def _say(message: str, code: int) -> int:
     """Write one line to stderr and return the exit code."""
-    print(f"error: {one_line(message)}", file=sys.stderr)
+    with contextlib.suppress(BrokenPipeError):
+        print(f"error: {one_line(message)}", file=sys.stderr)
     return code
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import click
-from rich.console import Console
 
 from ...datasets.errors import UsageError
+from ..console import make_console
 from .options import Options, grid_options
 
 
@@ -25,9 +25,9 @@ def probe(cell: str, target: str | None, options: Options) -> int:
     from ..store import MARK, Status, Store
     from .run import grid_of, plan_grid
 
-    console = Console(quiet=options.quiet)
+    console = make_console(quiet=options.quiet)
     device = resolve_device(options.device)
-    made = plan_grid(grid_of(target, options), options, Console(stderr=True), None)
+    made = plan_grid(grid_of(target, options), options, make_console(stderr=True), None)
     found = [c for c in made.distinct if cell in c.label or c.key.startswith(cell)]
     if len(found) != 1:
         some = ", ".join(c.label for c in (found or made.distinct)[:3])

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 
 from ...datasets.errors import UsageError
+from ..console import make_console
 from ..devices import STACK_MODES, default_jobs, resolve_devices, stack_limit
 from ..engines.base import EngineOptions
 from ..requests import Request, check_plan, list_requests, local_grid, read_request
@@ -18,6 +18,8 @@ from ..store import Status, Store
 from .options import ALLOW_OPTION
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from ..plan import Plan
 
 LOOK_EVERY_S = 2.0
@@ -35,7 +37,6 @@ LOOK_EVERY_S = 2.0
 @click.option(
     "--data-root",
     type=click.Path(path_type=Path),
-    envvar="ADREPRO_DATA",
     metavar="DIR",
     help="Folder that holds the datasets on this machine (default: $ADREPRO_DATA or ./data).",
 )
@@ -113,7 +114,7 @@ def worker(
     places = _Places(
         data_root=data_root, datasets=_paths(datasets), weights=weights, allowed=allowed
     )
-    console = Console(stderr=True, quiet=quiet)
+    console = make_console(stderr=True, quiet=quiet)
     plans: dict[str, Plan] = {}
     refused: set[str] = set()
     while True:
