@@ -1,8 +1,9 @@
 """What a key says a cell is made of, held against what the process that runs it really has.
 
-A plan is made by one process and carried out by others, later and perhaps on another machine: under
-every engine, this is asked in the process that fits and scores. So a result never lies under the
-key of other images, weights, settings or code.
+A plan is made by one process and carried out by others, later and perhaps on another machine. Under
+every engine, this is asked in the process that fits and scores: before a cell, and again before it
+is published, since files may be edited meanwhile. So a result lies under the key of its images,
+weights, settings and code; only a file that is edited and put back within a cell goes unnoticed.
 """
 
 from __future__ import annotations
