@@ -13,7 +13,7 @@ import importlib
 import importlib.metadata
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -110,7 +110,13 @@ def method_targets() -> dict[str, str]:
     UsageError
         Two packages register the same name; the message names both.
     """
-    return dict(_merge(importlib.metadata.entry_points(group=GROUP)))
+    return dict(_known(tuple(sys.path), importlib.metadata.entry_points))
+
+
+@lru_cache(maxsize=4)
+def _known(_search_path: tuple[str, ...], entry_points: Callable[..., Any]) -> dict[str, str]:
+    """Read every installed package's entry points: once per search path, as it takes long."""
+    return _merge(entry_points(group=GROUP))
 
 
 def _merge(entries: Iterable[importlib.metadata.EntryPoint]) -> dict[str, str]:
