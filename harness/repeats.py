@@ -60,7 +60,7 @@ def identical_seeds(
             _, dataset, category, noise = list(name)[:4]  # pyright: ignore[reportArgumentType, reportCallIssue]
             keys = list(dict(zip(rows["seed"], rows["key"], strict=True)).values())
             if len(keys) >= ENOUGH:
-                rank = (float(noise), float(rows["n_train"].min()))
+                rank = (float(str(noise)), min(map(float, rows["n_train"])))
                 places.append((rank, (f"{dataset}/{category}/noise{noise:g}", keys)))
         ordered = _telling_first(store, places)
         found = _identical(store, ordered[:LOOKED_AT])

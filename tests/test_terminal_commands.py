@@ -205,3 +205,11 @@ def test_quiet_prints_nothing_but_json(small):
         assert small.reproduce(*command, "--json") == 0
         assert "schema" in json.loads(small.stdout)
         assert small.stderr == ""
+
+
+def test_cells_begun_and_not_stored_are_not_counted(world):
+    """What a killed run had in flight left empty folders: `status` shows no row without a name."""
+    Store(world.store, create=True)
+    (world.store / "cells" / "ab" / ("ab" * 32)).mkdir(parents=True)
+    assert world.reproduce("status", "--json", "--store", world.store) == 0
+    assert json.loads(world.stdout)["counts"] == []

@@ -94,7 +94,8 @@ def _stored(options: Options, full: bool) -> list[Line]:
     for line in lines:
         line["method"] = line["method"] or "?"
         line["dataset"] = line["dataset"] or "?"
-    return list(lines)
+    # A folder without result or failure is a cell that was begun: which one nobody can say.
+    return [line for line in lines if line["status"] != Status.PENDING.value]
 
 
 def current(lines: Iterable[Line]) -> tuple[list[Line], int]:

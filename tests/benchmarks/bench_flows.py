@@ -163,7 +163,7 @@ class Case:
                 peer=peer,
                 judge=lambda losses: losses,
                 goal=goal,
-                tolerance=TOLERANCE,
+                tolerance=TOLERANCE if goal else None,
             )
             for name, peer, goal in peers
         ]
