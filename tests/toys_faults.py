@@ -1,6 +1,7 @@
 """A toy that goes wrong in the way and at the place that its settings name."""
 
 import faulthandler
+import multiprocessing
 import os
 import resource
 import signal
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from adrepro.harness import run_cell
 from adrepro.methods.base import Context, ImageSet, Scores
 from toys import PixelMean, ToySettings
 
@@ -26,12 +28,24 @@ class FaultySettings(ToySettings):
     book: str = ""
 
 
+def _lines(path: Path | None) -> list[str]:
+    return path.read_text().splitlines() if path else []
+
+
 class Faulty(PixelMean):
     """Goes wrong in cells of one seed."""
 
     name = "toy-faulty"
     title = "Faulty"
     Settings = FaultySettings
+
+    def __init__(self, settings: FaultySettings | None = None) -> None:
+        """Die while a worker loads the method for a fifth cell: the first of the second seed."""
+        super().__init__(settings)
+        fits = Path(self.settings.book) if self.settings.book else None
+        counts = fits is not None and fits.exists() and self.settings.fault == "load"
+        if counts and multiprocessing.parent_process() and len(_lines(fits)) >= 4:
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def fit(self, train: ImageSet, context: Context) -> None:
         super().fit(train, context)
@@ -49,7 +63,7 @@ class Faulty(PixelMean):
     def _goes_wrong(self, context: Context, phase: str) -> None:
         if context.seed_axes[-1] == self.settings.seed:
             kind, _, place = self.settings.fault.partition("@")
-            if kind and (place or "fit") == phase:
+            if kind not in {"", "load"} and (place or "fit") == phase:
                 getattr(self, f"_{kind}")(context)
 
     def _hang(self, context: Context) -> None:
@@ -81,6 +95,10 @@ class Faulty(PixelMean):
 
     def _kill(self, context: Context) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
+
+    def _metrics(self, context: Context) -> None:
+        """Die while the scores are evaluated."""
+        run_cell.evaluate = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 
     def _write(self, context: Context) -> None:
         """Die between the temporary file of the result and its final name."""
