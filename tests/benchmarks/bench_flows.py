@@ -27,9 +27,10 @@ from common import Given, Row, duel
 from FrEIA.framework import SequenceINN
 
 from adrepro.harness.devices import stack_limit
+from adrepro.methods.differnet.method import DifferNet, DifferNetSettings
 from adrepro.methods.flows.flow import build_flow
-from adrepro.methods.flows.plan import Meta, TrainingPlan
-from adrepro.methods.flows.settings import DEMO, QUICK, FlowSettings
+from adrepro.methods.flows.plan import Meta
+from adrepro.methods.flows.settings import DEMO, QUICK
 from adrepro.methods.flows.stack import FlowStack, Weights
 from adrepro.methods.flows.train import Training
 from adrepro.methods.seeding import seeded
@@ -56,18 +57,13 @@ class Case:
         self, preset: str, *, meta: bool, flows: int, steps: int, device: str = "cpu"
     ) -> None:
         changes = {"demo": DEMO, "quick": QUICK, "paper": {}}[preset]
-        known = FlowSettings.__dataclass_fields__
-        self.settings = FlowSettings(**{k: v for k, v in changes.items() if k in known})
+        known = DifferNetSettings.__dataclass_fields__
+        self.settings = DifferNetSettings(**{k: v for k, v in changes.items() if k in known})
         self.preset, self.meta, self.device = preset, meta, torch.device(device)
         chosen = self.settings
-        self.plan = TrainingPlan(
+        self.plan = replace(
+            DifferNet(chosen).plan(),
             epochs=max(1, steps * chosen.batch_images // IMAGES),
-            batch_images=chosen.batch_images,
-            views_per_step=chosen.views_per_step,
-            rate=chosen.learning_rate,
-            betas=chosen.betas,
-            epsilon=chosen.epsilon,
-            weight_decay=chosen.weight_decay,
             meta=Meta(alpha=1e-4) if meta else None,
         )
         self.steps = self.plan.epochs * IMAGES // chosen.batch_images
