@@ -68,9 +68,10 @@ def vandalise_numbers() -> None:
     np.seterr(all="raise")
     np.seterrcall(print)
     np.set_printoptions(precision=1)
-    threadpool_limits(1 if os.cpu_count() != 1 else 2)
+    threads = torch.get_num_threads()  # one more is another number on every machine
+    threadpool_limits(threads + 1)
     torch.manual_seed(1)
-    torch.set_num_threads(2)
+    torch.set_num_threads(threads + 1)
     torch.set_flush_denormal(True)
     torch.set_float32_matmul_precision("medium")
     torch.backends.mkldnn.enabled = False
