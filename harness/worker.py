@@ -24,6 +24,7 @@ from .scoring import SharedScores
 from .stacking import fit_stack
 from .store import Failure
 from .task import OUT_OF_MEMORY, Task
+from .threads import compute_with_one_thread
 from .tune import run_tuning
 from .tuning import TuningTask
 
@@ -101,10 +102,7 @@ def run_batch(tasks: Sequence[Task | TuningTask], stack: int, cache: Path, tell:
     """
     import torch
 
-    # Sums depend on how many threads share them: with a number that followed from the jobs, the
-    # same cell would give other bytes under another --jobs. So a cell has one thread always, and
-    # cores are used by cells side by side.
-    torch.set_num_threads(1)
+    compute_with_one_thread()  # cores are used by cells side by side
     keep_freed_memory()
     from ..methods.features import FeatureProvider
 

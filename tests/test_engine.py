@@ -44,6 +44,18 @@ def test_scores_that_are_not_finite_break_the_contract(world):
     assert error.startswith("ContractError in score: score: Scores.image")
 
 
+def test_everything_in_a_cell_computes_with_one_thread(world, monkeypatch):
+    """Not only torch: sums of numpy and scipy depend on how many threads share them, too."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        monkeypatch.setenv(name, "3")
+    assert world.run(*ONE, method="toys:CountsThreads") == 0
+    (key,) = frame_of(world)["key"]
+    log = (Store(world.store).folder(key) / "log.txt").read_text()
+    found = re.findall(r"threads (\w+) (\d+)", log)
+    assert {"libscipy_openblas", "libgomp", "torch"} <= {library for library, _ in found}
+    assert {count for _, count in found} == {"1"}
+
+
 @pytest.mark.parametrize(
     ("method", "cause"), [("Segfault", "signal SIGSEGV"), ("Exits", "exit code 9")]
 )

@@ -262,3 +262,23 @@ class Tells(PixelMean):
         if self.settings.power == 3:
             raise RuntimeError(f"no access with {secret} to {where}")
         super().fit(train, context)
+
+
+class CountsThreads(PixelMean):
+    """Prints with how many threads each library computes, also one that only this method loads."""
+
+    name = "toy-counts-threads"
+    title = "Counts threads"
+
+    def fit(self, train: ImageSet, context: Context) -> None:
+        super().fit(train, context)
+        import scipy.linalg  # brings a BLAS of its own  # noqa: F401
+        import sklearn.cluster  # brings OpenMP  # noqa: F401
+        import torch
+        from threadpoolctl import threadpool_info
+
+        for library in [
+            *threadpool_info(),
+            {"prefix": "torch", "num_threads": torch.get_num_threads()},
+        ]:
+            print("threads", library["prefix"], library["num_threads"])
