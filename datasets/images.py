@@ -14,15 +14,18 @@ import hashlib
 import re
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, overload
+from typing import BinaryIO, TypeVar, overload
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from .errors import DataError
 from .pixels import REMEMBERED
+from .verified import read_verified
+
+Made = TypeVar("Made")
 
 # A bomb guard, not a quality limit: far above any industrial camera in the supported datasets.
 MAX_PIXELS = 120_000_000
@@ -52,24 +55,39 @@ class DepthError(ValueError):
     """An image whose values have no agreed meaning in 8 bit."""
 
 
-def decode(path: Path) -> Image.Image:
+def decode(path: Path, sha256: str = "") -> Image.Image:
     """Decode an image file to 8-bit RGB at its own resolution.
+
+    Parameters
+    ----------
+    path
+        The file.
+    sha256
+        What its content must be, see `verified.read_verified`; empty = whatever it is.
 
     Raises
     ------
     DataError
-        The file is missing, empty, truncated, not an image, larger than `MAX_PIXELS`, or has
-        floating-point values or integers beyond 16 bit.
+        The file is missing, empty, truncated, not an image, not the one expected, larger than
+        `MAX_PIXELS`, or has floating-point values or integers beyond 16 bit.
     """
-    try:
-        with Image.open(path) as handle:
+
+    def read(source: Path | BinaryIO) -> Image.Image:
+        with Image.open(source) as handle:
             if handle.width * handle.height > MAX_PIXELS:
                 raise DataError(f"{path}: {handle.width}×{handle.height} pixels is over the limit")
             return to_rgb(handle)[0]
+
+    try:
+        return _read(path, sha256, read)
     except DepthError as err:
         raise DataError(f"{path}: {err}") from err
     except DECODE_ERRORS as err:
         raise DataError(f"{path}: not a readable image ({err})") from err
+
+
+def _read(path: Path, sha256: str, read: Callable[[Path | BinaryIO], Made]) -> Made:
+    return read_verified(path, sha256, read) if sha256 else read(path)
 
 
 def to_rgb(handle: Image.Image) -> tuple[Image.Image, str | None]:
@@ -130,23 +148,28 @@ def mask_values(handle: Image.Image) -> np.ndarray:
     return np.asarray(handle if direct else handle.convert("L"))
 
 
-def load_mask(path: Path | BinaryIO | None, size: tuple[int, int]) -> np.ndarray:
+def load_mask(path: Path | BinaryIO | None, size: tuple[int, int], sha256: str = "") -> np.ndarray:
     """Read a mask as ``uint8 [H, W]`` in {0, 1} at ``size`` = (H, W).
 
     Any non-zero pixel is defective; resizing is nearest neighbour (facts: interpolating and
-    casting would erode the defect). ``None`` gives an all-zero mask.
+    casting would erode the defect). ``None`` gives an all-zero mask. ``sha256`` is what a file's
+    content must be, as for `decode`.
 
     Raises
     ------
     DataError
-        The file is missing or cannot be decoded.
+        The file is missing, is not the one expected or cannot be decoded.
     """
+
+    def read(source: Path | BinaryIO) -> np.ndarray:
+        with Image.open(source) as handle:
+            return mask_values(handle) != 0
+
     height, width = size
     if path is None:
         return np.zeros((height, width), dtype=np.uint8)
     try:
-        with Image.open(path) as handle:
-            full = mask_values(handle) != 0
+        full = _read(path, sha256, read) if isinstance(path, Path) else read(path)
     except DECODE_ERRORS as err:
         raise DataError(f"{path}: not a readable mask ({err})") from err
     small = Image.fromarray(full.astype(np.uint8)).resize((width, height), Image.Resampling.NEAREST)
@@ -170,7 +193,8 @@ class ImageSet(Sequence[np.ndarray]):
     paths
         Image files.
     hashes
-        sha256 of each file, hexadecimal: what cached features are keyed by.
+        sha256 of each file, hexadecimal: what cached features are keyed by, and what a file must
+        contain when it is decoded. Empty = whatever it contains.
     size
         Side of the square in pixels that every image is squashed to (bilinear, antialiased; no
         crop, so border defects stay in).
@@ -207,7 +231,7 @@ class ImageSet(Sequence[np.ndarray]):
         key = (str(self._paths[index]), self.hashes[index], self.size)
         pixels = REMEMBERED.get(key) if self._remember else None
         if pixels is None:
-            image = decode(self._paths[index])
+            image = decode(self._paths[index], self.hashes[index])
             square = image.resize((self.size, self.size), Image.Resampling.BILINEAR)
             pixels = np.asarray(square, dtype=np.uint8)
             if self._remember:

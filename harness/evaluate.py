@@ -110,7 +110,9 @@ def _pixel(
     if scores.maps is None or any(s.anomalous and s.mask_path is None for s in test):
         return dict.fromkeys(("pixel_auroc", "pixel_ap", "aupro"))
     maps = metrics.upsample_and_smooth(scores.maps, size, sigma)
-    masks = np.stack([load_mask(s.mask_path if s.anomalous else None, (size, size)) for s in test])
+    masks = np.stack(
+        [load_mask(s.mask_path if s.anomalous else None, (size, size), s.mask_sha256) for s in test]
+    )
     found = metrics.pixel_metrics(maps, masks)
     return {"pixel_auroc": found.auroc, "pixel_ap": found.ap, "aupro": found.aupro}
 

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from ..datasets.errors import AdreproError
-from ..datasets.images import ImageSet, file_sha256, load_mask
+from ..datasets.images import ImageSet, load_mask
+from ..datasets.verified import known_sha256
 from ..reports.evidence import Evidence, EvidenceSource
 from .cell import Cell
 from .evaluations import PER_IMAGE_MINMAX
@@ -148,12 +149,12 @@ def _mask(path: Path | None, known: Mapping[str, Any], size: int) -> np.ndarray 
         return np.zeros((size, size), dtype=bool)
     if not known["mask_sha256"] or not _is(path, known["mask_sha256"]):
         return None
-    return load_mask(path, (size, size)).astype(bool)
+    return load_mask(path, (size, size), known["mask_sha256"]).astype(bool)
 
 
 def _is(path: Path | None, sha: str) -> bool:
     """Say whether a file is there and is the one that was measured."""
     try:
-        return path is not None and file_sha256(path) == sha
+        return path is not None and known_sha256(path) == sha
     except OSError:
         return False

@@ -3,7 +3,8 @@
 A plan is made by one process and carried out by others, later and perhaps on another machine. Under
 every engine, this is asked in the process that fits and scores: before a cell, and again before it
 is published, since files may be edited meanwhile. So a result lies under the key of its images,
-weights, settings and code; only a file that is edited and put back within a cell goes unnoticed.
+weights, settings and code. A file that is edited and put back in between changes nothing: what is
+read of images, masks and weights is held against its hash as it is read, see `datasets.verified`.
 """
 
 from __future__ import annotations
@@ -15,17 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..datasets.errors import CellError
-from ..datasets.images import file_sha256
+from ..datasets.verified import known_sha256
 from .contents import content_sha256, keyed_settings
 from .task import Sample, Task
 
 if TYPE_CHECKING:
     from .tuning import TuningTask
 
-Stamp = tuple[int, int, int, int]
-
 _content = cache(content_sha256)  # a folder of textures may be large
-_known: dict[Path, tuple[Stamp, str]] = {}
 
 
 def check_inputs(task: Task) -> None:
@@ -42,22 +40,6 @@ def check_inputs(task: Task) -> None:
     _check_method(task.method, task.settings, cell.settings, hashes["method"])
     _check_weights(task.backbone, hashes["weights"])
     _check_images((*task.train, *task.test))
-
-
-def forget_features(task: Task, folder: Path | None) -> None:
-    """Delete the stored features of those images of a cell that are not what its key says.
-
-    They may have been computed from what the file held for a time, and would be taken for the
-    image's as soon as it is back.
-    """
-    if folder is None:
-        return
-    for sample in (*task.train, *task.test):
-        try:
-            _check_file(sample.path, sample.sha256, sample.id)
-        except CellError:
-            for path in folder.glob(f"*/{sample.sha256[:2]}/{sample.sha256}.safetensors"):
-                path.unlink(missing_ok=True)
 
 
 def check_tuning_inputs(task: TuningTask) -> None:
@@ -99,17 +81,12 @@ def _check_images(samples: Iterable[Sample]) -> None:
 
 
 def _check_file(path: Path, expected: str, shown: str) -> None:
-    """Hash a file, once for as long as it keeps its size and times."""
     try:
-        seen = path.stat()
-        stamp = (seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns)
-        known = _known.get(path)
-        if known is None or known[0] != stamp:
-            known = _known[path] = (stamp, file_sha256(path))
+        found = known_sha256(path)
     except OSError as err:
         reason = err.strerror or type(err).__name__
         raise CellError(f"{shown} cannot be read on {platform.node()}: {reason}") from err
-    if known[1] != expected:
+    if found != expected:
         raise _other(shown, "give all machines the same images")
 
 

@@ -14,7 +14,7 @@ from .env import capture, device_name
 from .evaluate import evaluate, score_arrays
 from .evaluations import PER_IMAGE_MINMAX
 from .fitting import Fits, context_of, fit_task
-from .inputs import check_inputs, forget_features
+from .inputs import check_inputs
 from .isolation import own_state
 from .log import CappedLog
 from .minmax import stretched_scores
@@ -66,7 +66,7 @@ def run_cell(
         with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
             row, arrays, documents = _measure(task, features, progress, *held)
         with phase("write"):
-            _check_again(task, features, *held)
+            _check_again(task, *held)
             store.write_result(task.identity, row, arrays, documents, log.text())
     except PhaseError as err:
         failure = as_failure(err, task.device, task.batch_scale)
@@ -76,8 +76,8 @@ def run_cell(
     return None
 
 
-def _check_again(task: Task, features: FeatureProvider, fits: Fits, shared: SharedScores) -> None:
-    """Refuse what was made while an image, mask or file of weights changed; keep nothing of it."""
+def _check_again(task: Task, fits: Fits, shared: SharedScores) -> None:
+    """Refuse what was made while an image, mask or file of weights changed; hold nothing of it."""
     if task.scores is not None:
         return
     try:
@@ -85,7 +85,6 @@ def _check_again(task: Task, features: FeatureProvider, fits: Fits, shared: Shar
     except CellError:
         fits.keep({})
         shared.expect(())
-        forget_features(task, features.cache_dir)
         raise
 
 

@@ -176,8 +176,8 @@ class Backbone:
     model
         The whole network, its classifier included; batch normalisations are folded into the
         convolutions before them, see `folding`.
-    strides
-        Available strides, ascending.
+    strides, weights_sha256
+        Available strides, ascending; what its file of weights was held against, empty if nothing.
     """
 
     def __init__(
@@ -193,7 +193,7 @@ class Backbone:
         import torch
 
         self.spec, self.device, self.model = spec, device, model
-        self.strides = tuple(strides)
+        self.strides, self.weights_sha256 = tuple(strides), ""
         self._extract = extract
         self._mean, self._std = (
             torch.tensor(c, dtype=torch.float32, device=device).view(1, 3, 1, 1) for c in colour
@@ -247,13 +247,13 @@ class Backbone:
         return self.model(batch)
 
 
-def load_backbone(spec: BackboneSpec, device: str = "cpu") -> Backbone:
-    """Load a backbone, frozen and in evaluation mode.
+def load_backbone(spec: BackboneSpec, device: str = "cpu", weights_sha256: str = "") -> Backbone:
+    """Load a backbone, frozen and in evaluation mode, from weights of that hash if one is given.
 
     Raises
     ------
     WeightsError
-        The weights cannot be had or do not fit the network.
+        The weights cannot be had, are others, or do not fit the network.
     UnknownNameError
         The library has no such network.
     """
@@ -261,27 +261,29 @@ def load_backbone(spec: BackboneSpec, device: str = "cpu") -> Backbone:
 
     from .folding import folded
 
-    network = _published(spec)
+    network = _published(spec, weights_sha256)
     model = folded(network.model)
     model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     strides, extract = network.layers(model)
-    return Backbone(
+    loaded = Backbone(
         spec, device, model=model, colour=network.colour, strides=strides, extract=extract
     )
+    loaded.weights_sha256 = weights_sha256
+    return loaded
 
 
-def published_state(spec: BackboneSpec) -> dict[str, torch.Tensor]:
+def published_state(spec: BackboneSpec, weights_sha256: str = "") -> dict[str, torch.Tensor]:
     """Return the weights of a backbone by the names that its library gives them.
 
     Raises
     ------
     WeightsError, UnknownNameError
-        See `load_backbone`.
+        See `load_backbone`, also for what is given.
     """
-    return _published(spec).model.state_dict()
+    return _published(spec, weights_sha256).model.state_dict()
 
 
-def _published(spec: BackboneSpec) -> Network:
+def _published(spec: BackboneSpec, weights_sha256: str) -> Network:
     import torch
 
     from .architectures import build
@@ -292,7 +294,7 @@ def _published(spec: BackboneSpec) -> Network:
         torch.manual_seed(0)
         network = build(spec)
     if path is not None:
-        state = store.read_state(path)
+        state = store.read_state(path, weights_sha256)
         store.fit_state(network.model, state, str(path), by_order=spec.name == LITE0)
     network.model.eval().requires_grad_(False)
     return network

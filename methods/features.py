@@ -114,7 +114,8 @@ class FeatureProvider:
 
         # Weights loaded inside an inference-mode block could never take part in a gradient.
         with self.guard(), torch.inference_mode(False):
-            network = self.__dict__["backbone"] = load_backbone(self.spec, self.device)
+            network = load_backbone(self.spec, self.device, self._weights_sha256)
+            self.__dict__["backbone"] = network
         return network
 
     @property

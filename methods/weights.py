@@ -7,14 +7,13 @@ that cannot be reached is a `WeightsError` that says what was tried and what els
 
 from __future__ import annotations
 
-import functools
 import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from ..datasets.errors import UnknownNameError, WeightsError
-from ..datasets.images import file_sha256
+from ..datasets.errors import DataError, UnknownNameError, WeightsError
+from ..datasets.verified import known_sha256, read_verified
 
 if TYPE_CHECKING:
     import torch
@@ -111,26 +110,40 @@ def torchvision_entry(name: str, tag: str) -> WeightsEnum:
     return entries[tag]
 
 
-def read_state(path: Path) -> dict[str, torch.Tensor]:
+def read_state(path: Path, sha256: str = "") -> dict[str, torch.Tensor]:
     """Read a state dict from ``.safetensors``, or from ``.pth``/``.pt`` with ``weights_only``.
+
+    Parameters
+    ----------
+    path
+        The file.
+    sha256
+        What its content must be, see `verified.read_verified`; empty = whatever it is.
 
     Raises
     ------
     WeightsError
-        The file is missing, of another kind, damaged, or holds more than tensors.
+        The file is missing, of another kind, damaged, not the one expected, or holds more than
+        tensors.
     """
+    import safetensors.torch
     import torch
-    from safetensors.torch import load_file
+
+    def load(source: Path | BinaryIO) -> Any:
+        if path.suffix != ".safetensors":
+            return torch.load(source, map_location="cpu", weights_only=True)
+        if isinstance(source, Path):
+            return safetensors.torch.load_file(source)
+        return safetensors.torch.load(source.read())
 
     if not path.is_file():
         raise WeightsError(f"{path}: no such weights file")
     if path.suffix not in {".safetensors", ".pth", ".pt"}:
         raise WeightsError(f"{path}: expected a .safetensors, .pth or .pt file")
     try:
-        if path.suffix == ".safetensors":
-            state = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
+        state = read_verified(path, sha256, load) if sha256 else load(path)
+    except DataError as err:
+        raise WeightsError(str(err)) from err
     except Exception as err:  # damaged files raise whatever the parser stumbles over
         raise WeightsError(f"{path}: not a readable weights file ({_first_line(err)})") from err
     if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
@@ -182,17 +195,11 @@ def fit_state(
     model.load_state_dict(dict(state), strict=False)
 
 
-@functools.lru_cache(maxsize=64)
-def _sha256_of(path: Path, _size: int, _modified_ns: int) -> str:
-    return file_sha256(path)
-
-
 def weights_file_sha256(path: Path) -> str:
-    """Hash a weights file; remembered while its size and time of change stay the same."""
+    """Hash a weights file; remembered while it is the same file and unchanged."""
     if not path.is_file():
         raise WeightsError(f"{path}: no such weights file")
-    info = path.stat()
-    return _sha256_of(path, info.st_size, info.st_mtime_ns)
+    return known_sha256(path)
 
 
 def _first_line(err: Exception) -> str:

@@ -1,16 +1,23 @@
 """A cell runs on what its key says or not at all, under every engine."""
 
 import os
+import platform
 import shutil
 import sys
 import uuid
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
 
+import numpy as np
 import pytest
 import torch
 from engine_world import fork_workers
 from engine_worlds import Heard, options_of, plan_of, score_bytes, tasks_of
+from PIL import Image
 
+from adrepro.datasets import verified
+from adrepro.datasets.errors import DataError, WeightsError
 from adrepro.datasets.images import file_sha256
 from adrepro.harness import inputs
 from adrepro.harness.engines import local
@@ -18,8 +25,9 @@ from adrepro.harness.grid import Grid
 from adrepro.harness.plan import make_plan
 from adrepro.harness.run_cell import run_cell
 from adrepro.harness.store import Status, Store
+from adrepro.harness.task import image_set
 from adrepro.harness.tuning import TuningTask
-from adrepro.methods.backbones import parse_backbone
+from adrepro.methods.backbones import load_backbone, parse_backbone, published_state
 from adrepro.methods.features import FeatureProvider
 from toys import PixelMean, ToySettings
 
@@ -78,7 +86,7 @@ class Edits(PixelMean):
 def _fresh(monkeypatch):
     """Workers forked from this process begin without its memory of what was hashed."""
     fork_workers(monkeypatch)
-    monkeypatch.setattr(inputs, "_known", {})
+    monkeypatch.setattr(verified, "_known", {})
     inputs._content.cache_clear()
     inputs._source.cache_clear()
 
@@ -139,6 +147,17 @@ def test_file_that_changes_between_cells_is_noticed(world):
         inputs.check_inputs(second)
 
 
+def assert_features_are_clean(store, task) -> None:
+    """Hold all features that a store has of a cell's images against those computed anew."""
+    assert list(store.features.rglob("*.safetensors"))
+    spec = parse_backbone(Edits.backbone)
+    stored, clean = (FeatureProvider(spec, "cpu", folder) for folder in (store.features, None))
+    for samples in (task.train, task.test):
+        images = image_set(samples, task.identity.cell.image_size)
+        expected = clean.maps(images.uncached(), (8,))[8]
+        np.testing.assert_array_equal(stored.maps(images, (8,))[8], expected)
+
+
 def run_in_this_process(tasks, store) -> list:
     """Run tasks as every engine does, without a process for them; return the failures."""
     spec = parse_backbone(Edits.backbone)
@@ -147,38 +166,104 @@ def run_in_this_process(tasks, store) -> list:
 
 
 @pytest.mark.parametrize(
-    ("name", "by", "what"),
+    ("name", "by", "phase", "said"),
     [
-        ("test/hole/002.png", "test/hole/000.png", "bottle/test/hole/002.png"),
-        ("train/good/003.png", "train/good/001.png", "bottle/train/good/003.png"),
+        ("test/hole/002.png", "test/hole/000.png", "score", "test/hole/002.png: its content is"),
         (
-            "ground_truth/hole/002_mask.png", "ground_truth/hole/000_mask.png",
-            "the mask of bottle/test/hole/002.png",
+            "train/good/003.png", "train/good/001.png", "write",
+            "bottle/train/good/003.png on this machine is",
+        ),
+        (
+            "ground_truth/hole/002_mask.png", "ground_truth/hole/000_mask.png", "metrics",
+            "ground_truth/hole/002_mask.png: its content is",
         ),
     ],
 )  # fmt: skip
-def test_file_edited_while_its_cell_runs(world, name, by, what):
-    """The cell fails in one line, nothing made meanwhile is published or kept on disk."""
+def test_file_edited_while_its_cell_runs(world, name, by, phase, said, monkeypatch):
+    """The cell fails in one line, nothing made of it is published or kept on disk."""
+    monkeypatch.setattr(platform, "node", lambda: "this machine")
     edited = image_of(world, name=name)
-    before, sha256 = edited.read_bytes(), file_sha256(edited)
+    before = edited.read_bytes()
     method = "test_inputs:Edits"
     overrides = {f"{method}.edited": str(edited), f"{method}.by": str(image_of(world, name=by))}
     store, tasks = tasks_of(world, method, seeds=1, overrides=overrides)
     (failure,) = run_in_this_process(tasks, store)
-    assert (failure.kind, failure.phase) == ("CellError", "write")
-    assert failure.message.startswith(f"{what} on ")
-    assert "is not what the run was planned with" in failure.message
+    assert failure.phase == phase
+    assert f"{said} not what " in failure.message
+    assert "planned" in failure.message
+    assert "run the same command again" in failure.message
     assert not list(world.store.rglob("result.json"))
-    kept = {path.stem for path in store.features.rglob("*.safetensors")}
-    assert kept
-    assert sha256 not in kept
     edited.write_bytes(before)
+    assert_features_are_clean(store, tasks[0])
     # Overwritten with itself: a file of other times and the same content is no other file.
     overrides[f"{method}.by"] = str(world.root / "copy.png")
     (world.root / "copy.png").write_bytes(before)
     _, again = tasks_of(world, method, seeds=1, overrides=overrides)
     assert run_in_this_process(again, store) == [None]
     assert store.read(again[0].identity.key).status is Status.DONE
+
+
+class PutsBack(PixelMean):
+    """Overwrites an image, looks at it, and puts it back, as a user might."""
+
+    name = "toy-puts-back"
+    title = "Puts back"
+    backbone = "timm/test_resnet.random"
+    Settings = EditsSettings
+    seen: ClassVar[list[str]] = []
+
+    def fit(self, train, context):
+        path = Path(self.settings.edited)
+        before = path.read_bytes()
+        shutil.copyfile(self.settings.by, path)
+        for look in (lambda: context.features.maps(train, (8,)), train.array):
+            try:
+                look()
+            except DataError as err:
+                self.seen.append(str(err))
+        path.write_bytes(before)
+        super().fit(train, context)
+
+    def score(self, images, context):
+        context.features.maps(images, (8,))
+        return super().score(images, context)
+
+
+def test_file_edited_and_put_back_within_a_cell(world, monkeypatch):
+    """Neither pixels nor features come from what it was meanwhile; the cell is the clean one."""
+    monkeypatch.setattr(PutsBack, "seen", [])
+    edited = image_of(world, name="train/good/003.png")
+    other = world.root / "other.png"
+    Image.new("RGB", (16, 16), "red").save(other)
+    method = "test_inputs:PutsBack"
+    overrides = {f"{method}.edited": str(edited), f"{method}.by": str(other)}
+    store, (task,) = tasks_of(world, method, seeds=1, overrides=overrides)
+    assert run_in_this_process([task], store) == [None]
+    assert [str(edited) in line for line in PutsBack.seen] == [True, True]
+    assert_features_are_clean(store, task)
+    train = image_set(task.train, task.identity.cell.image_size)
+    np.testing.assert_array_equal(train.array(), train.uncached().array())
+
+
+def test_weights_swapped_while_they_are_loaded(world, tmp_path):
+    """Features lie under the hash of the weights that computed them, or there are none."""
+    path = tmp_path / "weights.pth"
+    states = [published_state(parse_backbone("timm/test_resnet.random")) for _ in range(2)]
+    next(iter(states[1].values())).zero_()
+    torch.save(states[0], path)
+    spec = parse_backbone("timm/test_resnet", path)
+    features = FeatureProvider(spec, "cpu", tmp_path / "features")
+    images = image_set(tasks_of(world, "toys:PixelMean", seeds=1)[1][0].train, 32)
+    expected = FeatureProvider(spec, "cpu", None).maps(images, (8,))
+    assert features.remembers
+    known = features._weights_sha256
+    torch.save(states[1], path)
+    with pytest.raises(WeightsError, match="not what it was when the run was planned"):
+        features.maps(images, (8,))
+    assert not list((tmp_path / "features").rglob("*.safetensors"))
+    torch.save(states[0], path)
+    assert file_sha256(path) == known
+    np.testing.assert_array_equal(features.maps(images, (8,))[8], expected[8])
 
 
 @pytest.fixture
@@ -207,8 +292,6 @@ def test_changed_source_fails_the_cells(world, own_method):
 
 def test_changed_weights_fail_the_cells(world, own_method, tmp_path):
     """A file of weights that is replaced after the plan."""
-    from adrepro.methods.backbones import load_backbone, parse_backbone
-
     model = load_backbone(parse_backbone("timm/test_resnet.random"), "cpu").model
     path = tmp_path / "weights.pth"
     torch.save(model.state_dict(), path)

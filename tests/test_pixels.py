@@ -33,7 +33,9 @@ def drawn(tmp_path):
 def decoded(monkeypatch):
     """Count the files decoded from here on."""
     seen, real = [], images.decode
-    monkeypatch.setattr(images, "decode", lambda path: seen.append(path) or real(path))
+    monkeypatch.setattr(
+        images, "decode", lambda path, sha256: seen.append(path) or real(path, sha256)
+    )
     return seen
 
 
@@ -100,6 +102,6 @@ def test_changed_files_are_other_images(remembered, drawn):
     first, paths = drawn
     before = first[0].copy()
     Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(paths[0])
-    changed = ImageSet(paths[:1], ["0" * 64], 8)
+    changed = ImageSet(paths[:1], [hashlib.sha256(paths[0].read_bytes()).hexdigest()], 8)
     assert not changed[0].any()
     assert before.any()

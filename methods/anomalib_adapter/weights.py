@@ -64,7 +64,7 @@ class Answers:
                 f"{self.backbone.spec.name}: expected e.g. --backbone {family}/{name}.{tag}"
             )
         self.used = True
-        return published_state(self.backbone.spec)
+        return published_state(self.backbone.spec, self.backbone.weights_sha256)
 
 
 @contextmanager
