@@ -7,13 +7,14 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..datasets.images import ImageSet
 from .files import sha256
 from .fitting import Clock, synchronise
+from .grouping import stack_key
 from .memory import PeakMemory
 from .task import Task, phase, training_key
 
@@ -37,7 +38,7 @@ class Scored:
     seconds
         Wall time without shared features.
     latency_ms
-        See `latency_ms`; None but for seed 0.
+        See `latency_ms`; None where it was not timed (`SharedScores.timings`).
     memory_mb
         Peak memory in MB.
     warnings
@@ -60,6 +61,23 @@ class SharedScores:
     def __init__(self) -> None:
         self._wanted: Counter[str] = Counter()
         self._held: dict[str, Scored] = {}
+        self._timed: set[tuple[Any, ...]] = set()
+
+    def timings(self, task: Task) -> int:
+        """Return how often one image is to be timed through a task's model.
+
+        Only seed 0 is timed. Of cells that run beside others, so is only the first of those whose
+        models differ in noise alone, which does not change what an image passes through: their
+        times are no entries of a table of times, and would cost up to a tenth of the run.
+        """
+        if task.identity.cell.seed != 0:
+            return 0
+        if task.exclusive:
+            return TIMINGS_ALONE
+        model = stack_key(task)
+        first = model not in self._timed
+        self._timed.add(model)
+        return TIMINGS_BESIDE_OTHERS if first else 0
 
     def expect(self, tasks: Iterable[Task]) -> None:
         """Say which cells come next; what was held for others is let go of."""
@@ -92,10 +110,8 @@ def score_task(
     if held is None:
         with PeakMemory(task.device) as memory, phase("score"):
             scores, seconds, warnings = _score(method, test, context)
-            latency = None
-            if task.identity.cell.seed == 0:
-                timings = TIMINGS_ALONE if task.exclusive else TIMINGS_BESIDE_OTHERS
-                latency = latency_ms(method, test, context, timings)
+            timings = shared.timings(task)
+            latency = latency_ms(method, test, context, timings) if timings else None
         held = Scored(
             scores=scores,
             seconds=seconds,

@@ -275,10 +275,16 @@ def test_slots_take_turns_and_name_no_device_in_a_key(world, store):
     frame = frame_of(store)
     assert set(frame["device"]) == set(devices)
     assert frame["exclusive"].all()
+    assert (frame["latency_ms"].notna() == (frame["seed"] == 0)).all()
     assert set(frame["key"]) == {cell.key for cell in plan.distinct}
     one = Store(world.root / "one", create=True)
     run_plan(plan, one, jobs=2)
-    assert not frame_of(one)["exclusive"].any()
+    beside = frame_of(one)
+    assert not beside["exclusive"].any()
+    first = beside[beside["noise"] == beside["noise"].min()]
+    assert (
+        beside["latency_ms"].notna() == (beside.index.isin(first.index[first["seed"] == 0]))
+    ).all()
     for key in one:
         files = [(each.folder(key) / "scores.npz").read_bytes() for each in (store, one)]
         assert files[0] == files[1]

@@ -64,7 +64,6 @@ def test_row_says_that_the_fit_was_shared(world):
         assert pair["threshold"].nunique() == 1
         assert pair["removed"].nunique() == 1
         assert set(pair["protocol"].str.partition("/")[0]) == {"fixed-test", "overlap"}
-    assert frame.loc[frame["seed"] == 0, "latency_ms"].gt(0).all()
     assert frame["n_test_anomalous"].nunique() == 2
 
 
