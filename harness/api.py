@@ -35,7 +35,7 @@ def run(
     methods: Sequence[str] = (),
     datasets: Sequence[str] = (),
     categories: Sequence[str] = (),
-    noise: Sequence[float] = (),
+    noise: Sequence[float | str] = (),
     seeds: int | None = None,
     protocol: str | None = None,
     backbone: str | None = None,
@@ -65,7 +65,8 @@ def run(
         ``"paper"``, ``"quick"`` or ``"demo"``.
     methods, datasets, categories, noise, seeds, protocol
         Instead of the target's own: names, levels in percent, number of repetitions, and one
-        protocol of label noise.
+        protocol of label noise. A level below 1 % is a text with its sign, ``"0.5%"``: the number
+        0.5 is refused, as it may be meant as a share.
     backbone, weights, image_size
         Instead of each method's own; a local file; side of the square input in pixels.
     settings

@@ -14,6 +14,7 @@ from html_reading import balanced
 
 import adrepro.harness as repro
 from adrepro.datasets.errors import AdreproError, UnknownNameError, UsageError
+from adrepro.harness.api_frames import options_of
 from adrepro.harness.mainmodule import main_left_alone
 from adrepro.reports import cells
 from adrepro.tables.papers import load_target
@@ -103,6 +104,15 @@ def test_bad_arguments_are_one_line(options):
         assert "\n" not in str(caught.value)
     with pytest.raises(UsageError, match="--method"):
         repro.run(quiet=True)
+
+
+def test_share_of_noise_is_not_taken_for_percent(options):
+    """A level between 0 and 1 is refused as on the command line; with its sign it is meant."""
+    for call in (repro.run, repro.load):
+        with pytest.raises(UsageError, match="noise is in percent; for 10 % write 10") as caught:
+            call("rad/table1", **options | {"noise": [0, 0.1]})
+        assert "\n" not in str(caught.value)
+    assert options_of({"noise": [0, "0.1%"]}).noise == (0.0, 0.1)
 
 
 def test_table_shows_the_models_cells(frame):
