@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import random
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -19,6 +17,7 @@ from ..datasets.images import ImageSet
 from .backbones import LITE0, parse_backbone
 from .base import Context, Method, Scores
 from .checkdata import write_sets
+from .checkstate import global_state, one_thread, put_back
 from .features import FeatureProvider
 from .registry import method_class, split_variant
 from .settings import PAPER, field_types, make_settings, preset_image_size, preset_of
@@ -66,26 +65,13 @@ def check_method(method: type[Method] | str) -> list[CheckResult]:
         One per test, in order. Tests that need a run are left out when the run fails.
     """
     cls = method_class(method) if isinstance(method, str) else method
-    with tempfile.TemporaryDirectory() as folder, _one_thread():
+    with tempfile.TemporaryDirectory() as folder, one_thread():
         variant = split_variant(method)[1] if isinstance(method, str) else ""
         trial = _Trial(cls, Path(folder), variant)
         results = [_run(name, test, trial) for name, test in _TESTS[:FIRST]]
         if all(result.passed for result in results):
             results += [_run(name, test, trial) for name, test in _TESTS[FIRST:]]
     return results
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Run on one thread: on images this small several would mostly wait for each other."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _run(name: str, test: Callable[[_Trial], str], trial: _Trial) -> CheckResult:
@@ -113,11 +99,16 @@ class _Trial:
             seed_axes=("check", cls.__name__, 0),
         )
 
-    def fitted(self) -> Method:
+    def seeded(self, seed: int) -> Context:
+        """Return the context under which a cell of this seed runs."""
+        return replace(self.context, seed_axes=(*self.context.seed_axes[:-1], seed))
+
+    def fitted(self, seed: int = 0) -> Method:
         """Return a new instance, fitted."""
         method = self.cls(make_settings(self.cls, self.preset, variant=self.variant)[0])
+        context = self.seeded(seed)
         with self.watched("fit"):
-            returned: Any = method.fit(self.train, self.context)
+            returned: Any = method.fit(self.train, context)
         if returned is not None:
             raise ContractError(f"fit returned {type(returned).__name__}, expected None")
         validate_weights(method.train_weights, len(self.train))
@@ -128,11 +119,11 @@ class _Trial:
         """The instance that most tests share."""
         return self.fitted()
 
-    def scores(self, images: ImageSet, method: Method | None = None) -> Scores:
+    def scores(self, images: ImageSet, method: Method | None = None, seed: int = 0) -> Scores:
         """Score images and check what comes back."""
-        method = method or self.method
+        method, context = method or self.method, self.seeded(seed)
         with self.watched("score"):
-            raw = method.score(images, self.context)
+            raw = method.score(images, context)
         return validate_scores(raw, len(images), method.localises)[0]
 
     @cached_property
@@ -143,39 +134,13 @@ class _Trial:
     @contextlib.contextmanager
     def watched(self, hook: str) -> Iterator[None]:
         """Note, and undo, what a hook does to global state."""
-        before = _global_state()
+        before = global_state()
         try:
             yield
         finally:
-            after = _global_state()
+            after = global_state()
             self.changed += [f"{hook} changed the {k}" for k in before if before[k] != after[k]]
-            os.chdir(before["working folder"])
-            _restore_torch(before)
-
-
-def _global_state() -> dict[str, Any]:
-    import torch
-
-    numpy_state: Any = np.random.get_state()
-    return {
-        "working folder": os.getcwd(),
-        "random numbers of Python": random.getstate(),
-        "random numbers of numpy": (numpy_state[1].tobytes(), *numpy_state[2:]),
-        "random numbers of torch": torch.get_rng_state().numpy().tobytes(),
-        "number of torch threads": torch.get_num_threads(),
-        "default dtype of torch": torch.get_default_dtype(),
-        "gradient mode of torch": torch.is_grad_enabled(),
-        "deterministic mode of torch": torch.are_deterministic_algorithms_enabled(),
-    }
-
-
-def _restore_torch(before: dict[str, Any]) -> None:
-    import torch
-
-    torch.set_num_threads(before["number of torch threads"])
-    torch.set_default_dtype(before["default dtype of torch"])
-    torch.set_grad_enabled(before["gradient mode of torch"])
-    torch.use_deterministic_algorithms(before["deterministic mode of torch"])
+            put_back(before)
 
 
 def _check_class(trial: _Trial) -> str:
@@ -233,6 +198,32 @@ def _check_repeatable(trial: _Trial) -> str:
 def _check_deterministic(trial: _Trial) -> str:
     again = trial.scores(trial.test, trial.fitted())
     return _compare(again, trial.first, "when the same cell is run again")
+
+
+def _check_claim(trial: _Trial) -> str:
+    if not trial.cls.deterministic:
+        return "not claimed"
+    for seed, when in ((0, "when the same cell is run again"), (1, "with another seed")):
+        method = trial.fitted(seed)
+        found = trial.scores(trial.test, method, seed)
+        pairs = {
+            "Scores.image": (found.image, trial.first.image),
+            "Scores.maps": (found.maps, trial.first.maps),
+            "train_weights": (method.train_weights, trial.method.train_weights),
+        }
+        for what, (given, expected) in pairs.items():
+            if not _same_bytes(given, expected):
+                raise ContractError(
+                    f"the class says deterministic = True, but {what} differs {when}: take the "
+                    "claim back"
+                )
+    return "another seed gives the same bytes"
+
+
+def _same_bytes(given: Any, expected: Any) -> bool:
+    if given is None or expected is None:
+        return given is expected
+    return np.asarray(given).tobytes() == np.asarray(expected).tobytes()
 
 
 def _check_batch(trial: _Trial) -> str:
@@ -293,6 +284,7 @@ _TESTS: tuple[tuple[str, Callable[[_Trial], str]], ...] = (
     ("global state is left alone", _check_global_state),
     ("scoring twice gives the same scores", _check_repeatable),
     ("the same cell gives the same scores", _check_deterministic),
+    ("a class that says deterministic = True draws nothing", _check_claim),
     ("an image's score does not depend on the others", _check_batch),
     ("an obvious defect scores higher", _check_direction),
     ("maps point at an obvious defect", _check_maps),

@@ -183,6 +183,42 @@ class Unseeded(Good):
         self.mean = self.mean + np.random.default_rng().normal(0, 20, self.mean.shape)
 
 
+class Draws(Good):
+    """By the cell's seed, as a method should; but it says that it does not draw."""
+
+    deterministic = True
+
+    def fit(self, train, context):
+        super().fit(train, context)
+        self.mean = self.mean + np.random.default_rng(context.seed("noise")).normal(
+            0, 1e-3, self.mean.shape
+        )
+
+
+class DrawsWeights(Good):
+    deterministic = True
+
+    def fit(self, train, context):
+        super().fit(train, context)
+        self.train_weights = np.random.default_rng(context.seed("weights")).random(
+            len(train), dtype=F32
+        )
+
+
+class DrawsUnseeded(Good):
+    """So little that the same cell may pass for giving the same scores."""
+
+    deterministic = True
+
+    def fit(self, train, context):
+        super().fit(train, context)
+        self.mean = self.mean + np.random.default_rng().normal(0, 1e-4, self.mean.shape)
+
+
+class DrawsNothing(Good):
+    deterministic = True
+
+
 class LooksAtBatch(Good):
     def score(self, images, context):
         good = super().score(images, context)
@@ -215,8 +251,16 @@ def failures(cls):
 def test_a_good_method_passes():
     """The base of the bad methods breaks nothing."""
     results = check_method(Good)
-    assert len(results) == 10
+    assert len(results) == 11
     assert all(result.passed for result in results), results
+    assert "not claimed" in [result.detail for result in results]
+
+
+def test_a_true_claim_of_drawing_nothing_passes():
+    """The base draws nothing, and may say so."""
+    results = check_method(DrawsNothing)
+    assert all(result.passed for result in results), results
+    assert "another seed gives the same bytes" in [result.detail for result in results]
 
 
 @pytest.mark.parametrize(
@@ -241,6 +285,9 @@ def test_a_good_method_passes():
         (ChangesDtype, "global state", "score changed the default dtype of torch"),
         (Forgetful, "scoring twice", "scored again"),
         (Unseeded, "same cell", "run again"),
+        (Draws, "deterministic = True", "Scores.image differs with another seed: take the claim"),
+        (DrawsWeights, "deterministic = True", "train_weights differs with another seed"),
+        (DrawsUnseeded, "deterministic = True", "Scores.image differs when the same cell is run"),
         (LooksAtBatch, "does not depend on the others", "scored alone"),
         (UpsideDown, "obvious defect scores higher", "upside down"),
         (InvertedMaps, "maps point", "maps are lower"),
@@ -277,7 +324,7 @@ def test_template_passes_its_own_check(here, capsys):
     assert "reproduce methods check my_first_method:MyFirstMethod" in capsys.readouterr().out
     assert len((here / "my_first_method.py").read_text().splitlines()) < 45
     assert invoke(["methods", "check", "my_first_method:MyFirstMethod"]) == 0
-    assert capsys.readouterr().out.count("ok  ") == 10
+    assert capsys.readouterr().out.count("ok  ") == 11
 
 
 def test_template_overwrites_nothing(here):
