@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import isfinite
@@ -81,33 +81,65 @@ _SORTED = tuple(sorted(Cell.__slots__))
 
 def texts_of(fields: Mapping[str, Any]) -> dict[str, str]:
     """Return fields of a cell, or hashes, as they stand in its document: ``"seed":0`` for seed."""
-    return {name: f"{_quoted(name)}:{_part(value)}" for name, value in fields.items()}
+    return {name: f"{quoted(name)}:{_part(value)}" for name, value in fields.items()}
 
 
 def key_of(fields: Mapping[str, str], hashes: Mapping[str, str]) -> str:
     """Return the key of a cell: the sha256 of the canonical JSON of its document, hexadecimal.
-
-    Cells of a grid share nearly all their values: each is serialised once, then put together.
 
     Parameters
     ----------
     fields, hashes
         All of an `Identity`, by `texts_of`.
     """
-    cell = ",".join([fields[name] for name in _SORTED])
-    named = ",".join([hashes[name] for name in sorted(hashes)])
-    text = f'{{"cell":{{{cell}}},"hashes":{{{named}}},"schema":{SCHEMA}}}'
+    return filled_key(_document(fields, hashes), ())
+
+
+def key_form(
+    fields: Mapping[str, str], hashes: Mapping[str, str], open_hashes: Collection[str]
+) -> str:
+    """Return the document of many cells with ``%s`` for what they do not share.
+
+    Cells of a grid share nearly all their values: each is serialised once, and a key costs no more
+    than filling in a form and hashing it.
+
+    Parameters
+    ----------
+    fields, hashes
+        Those that the cells share, by `texts_of`.
+    open_hashes
+        Names of the hashes that they do not share.
+    """
+    left = {name: "%s" for name in _SORTED if name not in fields}
+    closed = {name: text.replace("%", "%%") for name, text in fields.items()}
+    named = {name: text.replace("%", "%%") for name, text in hashes.items()}
+    return _document(left | closed, dict.fromkeys(open_hashes, "%s") | named)
+
+
+def filled_key(form: str, texts: tuple[str, ...]) -> str:
+    """Return the key of a cell from its `key_form` and the open texts in the form's order.
+
+    That is: fields sorted by name, then hashes sorted by name.
+    """
+    text = form % texts if texts else form
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-@lru_cache(maxsize=4096)
-def _quoted(text: str) -> str:
+def _document(fields: Mapping[str, str], hashes: Mapping[str, str]) -> str:
+    cell = ",".join([fields[name] for name in _SORTED])
+    named = ",".join([hashes[name] for name in sorted(hashes)])
+    return f'{{"cell":{{{cell}}},"hashes":{{{named}}},"schema":{SCHEMA}}}'
+
+
+@lru_cache(maxsize=65_536)
+def quoted(text: str) -> str:
+    """Return the JSON text of a string; those of a grid repeat from cell to cell."""
     return canonical_json(text)
 
 
 def _part(value: Any) -> str:
     if type(value) is str:
-        return _quoted(value)  # texts repeat from cell to cell
+        return quoted(value)
     if type(value) is int or (type(value) is float and isfinite(value)):
         return repr(value)  # as JSON has it
     return canonical_json(value)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..datasets.types import Category, ImageRef
-from .cell import Cell, Identity, key_of, texts_of
+from .cell import Cell, Identity, filled_key, key_form, key_of, texts_of
 from .frames import origin
 from .grid import MethodPlan
 from .store import Record, Status, Store
@@ -170,8 +170,10 @@ class MethodPart:
         The method.
     fields
         Its share of the fields of a `Cell`; ``texts`` is what `cell.texts_of` makes of it.
-    hashes, hash_texts
-        Its share of the hashes, and what `cell.texts_of` makes of it.
+    hashes
+        Its share of the hashes.
+    form
+        Of its cells' keys: what is open is in `Place.open_texts`.
     row
         What the cells' rows say of both.
     """
@@ -180,7 +182,7 @@ class MethodPart:
     fields: dict[str, Any]
     texts: dict[str, str]
     hashes: dict[str, str]
-    hash_texts: dict[str, str]
+    form: str
     row: dict[str, Any]
 
     @classmethod
@@ -200,12 +202,13 @@ class MethodPart:
             **shared,
         }
         hashes = {"method": method.source_sha256, "weights": method.weights_sha256}
+        texts = texts_of(fields)
         return cls(
             method=method,
             fields=fields,
-            texts=texts_of(fields),
+            texts=texts,
             hashes=hashes,
-            hash_texts=texts_of(hashes),
+            form=key_form(texts, texts_of(hashes), ["images"]),
             row=row,
         )
 
@@ -220,6 +223,8 @@ class Place:
         As `samples_of` returns them.
     fields
         Its share of the fields of a `Cell`; ``texts`` is what `cell.texts_of` makes of it.
+    open_texts
+        What it fills into `MethodPart.form`.
     row
         What the cells' rows say of it.
     """
@@ -229,6 +234,7 @@ class Place:
     images_sha256: str
     fields: dict[str, Any]
     texts: dict[str, str]
+    open_texts: tuple[str, ...]
     row: dict[str, Any]
 
     @classmethod
@@ -257,25 +263,27 @@ class Place:
             "n_test_good": len(test) - anomalous,
             "n_test_anomalous": anomalous,
         }
+        texts = texts_of(fields)
+        own = [texts[name] for name in sorted(texts)]
         return cls(
             train=train,
             test=test,
             images_sha256=images_sha256,
             fields=fields,
-            texts=texts_of(fields),
+            texts=texts,
+            open_texts=(*own, *texts_of({"images": images_sha256}).values()),
             row={**row, **fields, **counts},
         )
 
 
 def plan_cells(parts: Iterable[MethodPart], place: Place) -> list[PlannedCell]:
     """Return a cell of each method on drawn images, with its key."""
-    images, fields = {"images": place.images_sha256}, place.texts
-    image_texts = texts_of(images)
+    images = {"images": place.images_sha256}
     return [
         PlannedCell(
             part=part,
             place=place,
-            key=key_of(fields | part.texts, image_texts | part.hash_texts),
+            key=filled_key(part.form, place.open_texts),
             hashes=images | part.hashes,
         )
         for part in parts

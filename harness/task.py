@@ -7,12 +7,13 @@ import json
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..datasets.errors import StoreError
 from ..datasets.images import ImageSet
-from .cell import Identity, canonical_json
+from .cell import Identity, canonical_json, quoted
 from .files import sha256
 from .memory import peak_megabytes
 from .store import Failure
@@ -117,7 +118,7 @@ def image_list_sha256(train: Iterable[Mapping[str, Any]], test: Iterable[Mapping
 
 
 def lists_sha256(train: list[str], test: list[list[Any]]) -> str:
-    """Return the hash ``images`` of a key.
+    """Return the hash ``images`` of a key: of the canonical JSON of both lists.
 
     Parameters
     ----------
@@ -126,7 +127,15 @@ def lists_sha256(train: list[str], test: list[list[Any]]) -> str:
     test
         Of each test image: sha256, whether it is anomalous, sha256 of its mask.
     """
-    return sha256(canonical_json({"train": train, "test": test}).encode())
+    trained = ",".join(map(quoted, train))
+    tested = ",".join([_tested(*image) for image in test])
+    return sha256(f'{{"test":[{tested}],"train":[{trained}]}}'.encode())
+
+
+@lru_cache(maxsize=65_536, typed=True)
+def _tested(sha: str, anomalous: bool, mask: str) -> str:
+    """Return the JSON text of a test image, which stands in the list of every cell."""
+    return canonical_json([sha, anomalous, mask])
 
 
 def training_key(task: Task) -> str:

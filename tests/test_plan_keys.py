@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from adrepro.datasets import noise
 from adrepro.datasets.catalog import open_dataset
 from adrepro.datasets.seeds import derive_seed
-from adrepro.harness.cell import Cell, key_of, texts_of
+from adrepro.harness.cell import Cell, filled_key, key_form, key_of, texts_of
 from adrepro.harness.evaluations import EVALUATION, PER_IMAGE_MINMAX
+from adrepro.harness.task import lists_sha256
 from conftest import write_mvtec
 
 METHODS = (
@@ -101,6 +102,34 @@ def test_any_text_in_a_cell_is_keyed_as_json_has_it(cell, hashes):
     """Quotes, escapes, other scripts and numbers of any size."""
     document = {"schema": 1, "cell": cell.as_dict(), "hashes": hashes}
     assert key_of(texts_of(cell.as_dict()), texts_of(hashes)) == plainly(document)
+
+
+@given(
+    st.fixed_dictionaries(dict.fromkeys(Cell.__slots__, st.one_of(texts, numbers))),
+    st.dictionaries(texts, texts, min_size=1, max_size=4),
+    st.data(),
+)
+def test_a_form_that_is_filled_in_gives_the_key(fields, hashes, data):
+    """Whatever cells share or do not, with percent signs in either."""
+    own = data.draw(st.sets(st.sampled_from(sorted(fields))))
+    open_hashes = data.draw(st.sets(st.sampled_from(sorted(hashes)), min_size=1))
+    texts, named = texts_of(fields), texts_of(hashes)
+    form = key_form(
+        {name: text for name, text in texts.items() if name not in own},
+        {name: text for name, text in named.items() if name not in open_hashes},
+        open_hashes,
+    )
+    given_later = [texts[name] for name in sorted(own)] + [
+        named[name] for name in sorted(open_hashes)
+    ]
+    assert filled_key(form, tuple(given_later)) == key_of(texts, named)
+
+
+@given(st.lists(texts, max_size=5), st.lists(st.tuples(texts, st.booleans(), texts), max_size=5))
+def test_images_are_hashed_as_json_has_them(train, test):
+    """Whatever the texts are."""
+    document = {"train": train, "test": [list(image) for image in test]}
+    assert lists_sha256(train, document["test"]) == plainly(document)
 
 
 @given(st.lists(st.one_of(texts, st.integers(), st.booleans()), max_size=5))
