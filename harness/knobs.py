@@ -1,7 +1,10 @@
 """What a process has that any code in it can change: how each is read and how it is put back.
 
-Not here, because nothing can put it back: functions replaced in other modules, threads that go on,
-memory written through pointers, hard limits of the system that were lowered.
+Not here, because nothing can put it back or see it: functions replaced in other modules, threads
+that go on, memory written through pointers, hard limits of the system that were lowered; weights of
+a shared network changed in place through ``.data``, which torch does not count; an inference-mode
+guard that was entered and never left: when it is collected, perhaps in a later cell, the mode
+returns that it had found.
 """
 
 from __future__ import annotations

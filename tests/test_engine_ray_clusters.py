@@ -46,7 +46,7 @@ def test_driver_that_ends_loses_only_what_was_in_flight(world, tmp_path, sign):
     deadline = time.monotonic() + WAIT_S
     while len(list(world.store.glob("cells/??/*/result.json"))) < 2:
         assert time.monotonic() < deadline
-        assert process.poll() is None
+        assert process.poll() is None, process.communicate()[1]
         time.sleep(0.05)
     # Ray's own agents take a minute or two to notice that a driver was killed.
     children = [
@@ -56,7 +56,7 @@ def test_driver_that_ends_loses_only_what_was_in_flight(world, tmp_path, sign):
     ]
     process.send_signal(sign)
     _, said = process.communicate(timeout=WAIT_S)
-    assert process.returncode == (130 if sign == signal.SIGINT else -9)
+    assert process.returncode == (130 if sign == signal.SIGINT else -9), said
     assert "Traceback" not in said
     _, alive = psutil.wait_procs(children, timeout=60)
     assert not alive, "a process outlived the driver"
