@@ -33,7 +33,8 @@ from .tuning import TuningTask
 FOLDER = "live"
 WRITE_EVERY_S = 1.0
 BEAT_S = 5.0
-# Boards of runs that have ended stay so long, for a watcher to see the end.
+# Boards of runs that have ended stay so long, for a watcher to see the end. One that has left cells
+# stays for longer: it says how to go on.
 KEEP_S = 3600.0
 
 
@@ -54,6 +55,8 @@ class Board:
         Name of the engine.
     forecast
         How long the rest will take; it is asked only.
+    command
+        What goes on with the run, to be typed; empty if that is not known.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class Board:
         title: str,
         engine: str,
         forecast: Forecast | None = None,
+        command: str = "",
     ) -> None:
         cells = {cell.key: cell.method.name for cell in planned}
         waiting = Counter(cell.method.name for cell in pending)
@@ -76,6 +80,7 @@ class Board:
             "plan": sha256(canonical_json(sorted(cells)).encode()),
             "title": title,
             "engine": engine,
+            "command": redacted(command),
             "total": dict(total),
             "stored": {method: total[method] - waiting[method] for method in total},
         }
@@ -90,8 +95,8 @@ class Board:
         self._pulse = threading.Thread(target=self._beat, daemon=True)
 
     def __enter__(self) -> Board:
+        _sweep(self._path.parent, str(self._fixed["plan"]))
         if self._busy:
-            _sweep(self._path.parent)
             self._write()
             self._pulse.start()
         return self
@@ -182,13 +187,19 @@ def _replace(path: Path, data: bytes) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def _sweep(folder: Path) -> None:
-    """Remove boards of runs that have ended a while ago, and very old ones of whoever it was."""
+def _sweep(folder: Path, plan: str) -> None:
+    """Remove boards of runs that have ended a while ago, and very old ones of whoever it was.
+
+    What a run of ``plan`` had left that has ended is this run's affair now.
+    """
     for path in folder.glob("*.json"):
         with contextlib.suppress(OSError):
             board = _load(path)
             over = not board or board["ended"] or is_dead(board["who"])
-            if time.time() - path.stat().st_mtime > (KEEP_S if over else FOREIGN_AGE_S):
+            keep_s = KEEP_S if over and not (board and left([board])) else FOREIGN_AGE_S
+            if over and board and board["plan"] == plan:
+                keep_s = float("-inf")
+            if time.time() - path.stat().st_mtime >= keep_s:
                 path.unlink()
 
 
@@ -215,7 +226,7 @@ def _load(path: Path) -> dict[str, Any]:
         board = json.loads(path.read_bytes())
         wanted = ("who", "plan", "title", "engine", "total", "stored", "count", "ended")
         wanted += ("done", "failed", "left_s", "flying", "elapsed_s")
-        board = {name: board[name] for name in wanted}
+        board = {name: board[name] for name in wanted} | {"command": str(board.get("command", ""))}
         counts([board])
         seconds_left([board | {"live": True}])
         return board
@@ -246,6 +257,12 @@ def counts(boards: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
             one["done"] = max(one["done"], done)
             one["failed"] = max(one["failed"], board["failed"].get(method, 0))
     return seen
+
+
+def left(boards: Iterable[Mapping[str, Any]]) -> int:
+    """Return how many cells the boards of one plan say are neither done nor failed."""
+    seen = counts(boards).values()
+    return sum(one["total"] - one["done"] - one["failed"] for one in seen)
 
 
 def both(*listeners: Callable[[Event], None]) -> Callable[[Event], None]:

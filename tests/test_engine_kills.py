@@ -2,8 +2,10 @@
 
 import os
 import random
+import shlex
 import signal
 import subprocess
+import sys
 import time
 from collections import Counter
 
@@ -22,6 +24,7 @@ from engine_world import (
 from test_engine import command, wait_for_results
 
 from adrepro.harness.store import Status, Store
+from conftest import TESTS
 
 
 @pytest.fixture
@@ -120,6 +123,20 @@ def test_stopped_run_says_what_is_left_and_leaves_no_claim(world, sign):
     assert not alive
     assert not list((world.store / "claims").iterdir())
     assert not list(world.store.glob("cells/??/*/failure.json")), "what was stopped did not fail"
+    if sign == signal.SIGINT:
+        line = status_line(world)
+        assert f"run: its last run ended with {left} of 18 cells not run; to go on: " in line
+        again = [sys.executable, "-m", "adrepro.harness.cli"]
+        again += shlex.split(line.partition("to go on: reproduce ")[2])
+        subprocess.run(again, env={**os.environ, "PYTHONPATH": str(TESTS)}, check=True)
+        assert len(list(world.store.glob("cells/??/*/result.json"))) == 18
+        assert status_line(world) == ""
+
+
+def status_line(world) -> str:
+    """Return what `status` says of runs that ended before their end."""
+    assert world.reproduce("status", "--store", world.store) == 0
+    return next((line for line in world.stdout.splitlines() if "last run" in line), "")
 
 
 def test_second_interrupt_is_immediate(world):

@@ -17,7 +17,8 @@ from test_claims import dead_pid
 
 from adrepro.datasets.owners import temporary_name
 from adrepro.harness import board as board_module
-from adrepro.harness.board import Board, counts, read_boards, seconds_left
+from adrepro.harness.board import KEEP_S, Board, counts, read_boards, seconds_left
+from adrepro.harness.cli import invoke
 from adrepro.harness.commands import watch as watch_module
 from adrepro.harness.commands.watch import awaited, render, watch
 from adrepro.harness.engines.base import Event
@@ -121,6 +122,37 @@ def test_run_with_nothing_to_do_leaves_no_board(world):
     with Board(store, cells, (), title="t", engine="local"):
         pass
     assert not (store.root / "live").exists()
+
+
+def test_what_an_ended_run_has_left_is_said_until_a_run_of_its_plan_begins(world, capsys):
+    """How many cells, and what to type; to programs too. A run of that plan takes the place."""
+
+    def told():
+        assert invoke(["status", "--store", str(world.store)]) == 0
+        said = [line for line in capsys.readouterr().out.splitlines() if "last run" in line]
+        assert invoke(["status", "--store", str(world.store), "--json"]) == 0
+        return said, json.loads(capsys.readouterr().out)["unfinished"]
+
+    store, board, tasks = board_of(world, command="reproduce run -c '\x1b[2Ja b'")
+    with board:
+        board(Event(kind="done", task=tasks[0]))
+        board(Event(kind="failed", task=tasks[1]))
+        assert told() == ([], []), "a run that goes on has left nothing"
+    line = "a title: its last run ended with 2 of 4 cells not run; to go on: reproduce run -c"
+    said, unfinished = told()
+    assert said == [f"{line} '[2Ja b'"]
+    assert [(one["title"], one["cells"], one["left"]) for one in unfinished] == [("a title", 4, 2)]
+    (path,) = (store.root / "live").glob("*.json")
+    long_ago = time.time() - 10 * KEEP_S
+    os.utime(path, (long_ago, long_ago))
+    other = plan_of(world, "toys:PixelMean", seeds=1).distinct
+    with Board(store, other, (), title="another", engine="local"):
+        pass
+    assert told() == (said, unfinished), "a run of another plan leaves it"
+    cells = plan_of(world, "toys:PixelMean", "toys:ImageOnly", seeds=2).distinct
+    with Board(store, cells, (), title="a title", engine="local"):
+        pass
+    assert told() == ([], [])
 
 
 def test_runs_that_share_a_plan_are_one_table(world):

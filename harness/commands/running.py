@@ -11,6 +11,7 @@ from rich.console import Console
 
 from ..devices import default_jobs, resolve_devices, stack_limit
 from ..engines.base import PULLING, EngineOptions, load_engine
+from .again import command_line
 from .asked import check_engine
 from .options import Options
 
@@ -137,7 +138,13 @@ def run_plan(made: Plan, store: Store, options: Options, console: Console) -> No
             forecast=forecast,
         ) as progress,
         Board(
-            store, made.distinct, pending, title=title, engine=options.engine, forecast=forecast
+            store,
+            made.distinct,
+            pending,
+            title=title,
+            engine=options.engine,
+            forecast=forecast,
+            command=command_line((title,), options),
         ) as board,
     ):
         run_missing(

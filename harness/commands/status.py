@@ -13,6 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ...datasets.errors import UsageError
+from ...datasets.plain import one_line
+from ..board import counts, left, read_boards
 from ..console import make_console
 from ..store import Status, Store
 from .inspect import FULL_OPTION, index_of
@@ -79,12 +81,33 @@ def status(
         for line in lines
         if line["status"] in _TROUBLED
     ]
+    unfinished = [] if target or options.methods else list(_unfinished(Store(options.store)))
     if as_json:
         document = {"counts": rows, "troubled": troubled, "superseded": superseded}
-        click.echo(json.dumps(document, indent=1))
+        click.echo(json.dumps(document | {"unfinished": unfinished}, indent=1))
     elif not options.quiet:
         _print(rows, troubled, superseded)
+        for run in unfinished:
+            click.echo(one_line(_how_to_go_on(run)))
     return 0
+
+
+def _unfinished(store: Store) -> Iterator[dict[str, Any]]:
+    """Yield what runs that have ended left undone, and the command that goes on with each."""
+    by_plan: dict[str, list[dict[str, Any]]] = {}
+    for board in read_boards(store):
+        by_plan.setdefault(board["plan"], []).append(board)
+    for boards in by_plan.values():
+        total = sum(one["total"] for one in counts(boards).values())
+        if left(boards) and not any(board["live"] for board in boards):
+            command = next((board["command"] for board in boards if board["command"]), "")
+            title = boards[0]["title"]
+            yield {"title": title, "cells": total, "left": left(boards), "command": command}
+
+
+def _how_to_go_on(run: Mapping[str, Any]) -> str:
+    line = f"{run['title']}: its last run ended with {run['left']} of {run['cells']} cells not run"
+    return line + (f"; to go on: {run['command']}" if run["command"] else "")
 
 
 def _stored(options: Options, full: bool) -> list[Line]:
