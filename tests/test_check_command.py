@@ -2,12 +2,14 @@
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 from xml.etree import ElementTree as Xml
 
 import pytest
 from check_worlds import METHOD, write_paper
+from toys_checks import Draws
 
 from adrepro.harness.frames import store_frame
 from adrepro.harness.store import Store
@@ -91,6 +93,44 @@ def test_nothing_in_the_store_is_incomplete(tiny):
     assert "3 not run" in tiny.stdout
     assert "16 stored results" in tiny.stdout
     assert tiny.reproduce("check", *tiny.common, *other, "--strict") == 3
+
+
+def test_part_of_a_table_says_how_it_is_judged_alone(tiny):
+    """A line with the options that the part was run with: with them nothing is `not run`."""
+    store = Store(tiny.store)
+    for key in store:
+        cell = store.read(key).document["cell"]
+        if cell["category"] != "screw" or cell["seed"] > 1:
+            shutil.rmtree(store.folder(key))
+    assert tiny.reproduce("check", *tiny.common) == 0
+    assert "2 not run" in tiny.stdout
+    said = next(line for line in tiny.stdout.splitlines() if "judge what was run" in line)
+    words = shlex.split(said.partition("alone: reproduce ")[2])
+    assert said.startswith("note: The store has 2 results of 8; to judge what was run alone: ")
+    assert words[:2] == ["check", "tiny/table1"]
+    assert words[-8:] == [
+        "-c", "screw", "--seeds", "2", "--store", str(tiny.store), "--papers",
+        str(tiny.root / "papers"),
+    ]  # fmt: skip
+    assert tiny.reproduce(*words) in {0, 1}
+    assert "not run" not in tiny.stdout
+    assert "judge what was run" not in tiny.stdout
+
+
+def test_part_under_another_preset_is_found(tiny, monkeypatch):
+    """Who forgets the preset of the run is told it, on the screen and in JSON."""
+    monkeypatch.setattr(Draws, "presets", {"quick": {"shift": 1.0}}, raising=False)
+    store = Store(tiny.store)
+    for key in store:
+        if '"shift":1.0' not in store.read(key).document["cell"]["settings"]:
+            shutil.rmtree(store.folder(key))
+    assert tiny.reproduce("check", *tiny.common) == 0
+    assert "3 not run" in tiny.stdout
+    line = f"alone: reproduce check tiny/table1 --preset quick -m {METHOD} --store "
+    assert line in tiny.stdout
+    assert "The store has 8 results of 8" in tiny.stdout
+    assert tiny.reproduce("check", *tiny.common, "--json") == 0
+    assert line in json.loads(tiny.stdout)["notes"][-1]
 
 
 def test_changed_settings_are_not_comparable(tiny):

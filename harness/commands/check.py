@@ -59,6 +59,8 @@ def check(
     """
     from ...reports.verdicts.data import render_json
     from ...reports.verdicts.text import render_text
+    from ...tables.verdicts.verdict import Verdict
+    from .partial import narrower
 
     if as_json and github:
         raise UsageError("--json and --github both write to standard output: give one of them")
@@ -66,6 +68,9 @@ def check(
         raise UsageError("--triage looks for printed numbers: leave out --against")
     opened = open_target(target, options)
     found = _verdicts(opened, options, against, _margin(margin))
+    if against is None and found.counts[Verdict.NOT_RUN]:
+        hint = narrower(target, opened, options)
+        found = replace(found, notes=(*found.notes, hint) if hint else found.notes)
     if triage:
         from ...tables.verdicts.triage import triage as add_alternatives
         from .stored import alternatives
