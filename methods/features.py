@@ -262,6 +262,7 @@ class FeatureProvider:
             "version": FEATURES_VERSION,
             "network": self.spec.name,
             "weights": self._weights_sha256,
+            **({"precision": self.spec.precision} if self.spec.precision else {}),
             **view,
         }
         return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:32]

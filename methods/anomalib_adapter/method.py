@@ -122,6 +122,11 @@ class AnomalibMethod(Method):
         from .weights import Answers, built, timm_name
 
         backbone = None if self.backbone is None else context.features.backbone
+        if backbone is not None and backbone.spec.precision:
+            raise UsageError(
+                f"{self.name}: anomalib runs its backbone in float32; expected a --backbone "
+                f"without {backbone.spec.precision}"
+            )
         arguments = constructor_arguments(self.model, self.settings)
         if backbone is not None and self.backbone_argument is not None:
             arguments[self.backbone_argument] = timm_name(backbone)

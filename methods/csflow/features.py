@@ -52,14 +52,15 @@ def _tap(backbone: Backbone, batch: torch.Tensor) -> torch.Tensor:
     if not has_sixth_stage(backbone.model):
         return backbone.maps(batch, (LAST_STRIDE,))[LAST_STRIDE]
     # The seventh stage has the same stride, so that the stride does not name the sixth.
-    (found,) = backbone.model.forward_intermediates(  # type: ignore[operator]
-        batch.to(memory_format=torch.channels_last),
-        indices=[SIXTH_STAGE],
-        intermediates_only=True,
-        stop_early=True,
-        extra_blocks=True,
-    )
-    return found
+    with backbone.precision():
+        (found,) = backbone.model.forward_intermediates(  # type: ignore[operator]
+            batch.to(memory_format=torch.channels_last),
+            indices=[SIXTH_STAGE],
+            intermediates_only=True,
+            stop_early=True,
+            extra_blocks=True,
+        )
+    return found.float()
 
 
 def has_sixth_stage(model: torch.nn.Module) -> bool:
