@@ -13,6 +13,7 @@ from . import cells
 
 DAGGER, DAGGER_ASCII = "†", "+"
 _MEANING = "another noise level was reached than the nominal one"
+_NEAREST = " (whole images come no nearer)"
 DAGGER_TITLE = f"{_MEANING}; see the line below the table"
 
 # A number of a table with the labels of its row and column.
@@ -22,18 +23,21 @@ Placed = tuple[str, str, ReportedNumber]
 def reached_note(model: TableModel, block: Block, *, ascii_only: bool = False) -> str:
     """Explain the dagger in a table, without the dagger; empty where none stands.
 
-    ``"another noise level …: Grid 50% → 48.8%"``: category, nominal level, reached level.
+    ``"another noise level …: Grid 50% → 48.8%"``: category, nominal level, reached level. A level
+    that is the nearest which whole images give is said to be.
     """
     labels = {(dataset, category): label for dataset, category, label in model.categories}
     levels: dict[tuple[str, str], list[str]] = {}
     for entry in block.entries:
-        for dataset, category, nominal, reached in entry.training.missed if entry.off_level else ():
+        missed = entry.training.missed if entry.off_level else ()
+        for dataset, category, nominal, reached, nearest in missed:
             found = levels.setdefault((labels.get((dataset, category), category), nominal), [])
-            if reached not in found:
-                found.append(reached)
+            text = f"{reached}%{_NEAREST * nearest}"
+            if text not in found:
+                found.append(text)
     arrow = "->" if ascii_only else "→"
     places = [
-        f"{label} {nominal}% {arrow} {', '.join(f'{r}%' for r in reached)}"
+        f"{label} {nominal}% {arrow} {', '.join(reached)}"
         for (label, nominal), reached in levels.items()
     ]
     return f"{_MEANING}: {'; '.join(places)}." if places else ""

@@ -58,13 +58,14 @@ class Training:
         (for an average also over categories), None where the frame does not say.
     missed
         Dataset, category, nominal and reached level in percent where a seed that is done did not
-        reach its level; never filled where a level is no true fraction.
+        reach its level, and whether no whole number of its training images comes nearer; never
+        filled where a level is no true fraction.
     """
 
     n_train: Fraction | None = None
     n_train_noisy: Fraction | None = None
     noise_effective: Fraction | None = None
-    missed: tuple[tuple[str, str, str, str], ...] = ()
+    missed: tuple[tuple[str, str, str, str, bool], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

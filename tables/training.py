@@ -15,6 +15,8 @@ _TRUE_FRACTION = ("fixed-test", "overlap")
 
 # Percentage points by which a reached level may miss the nominal one without a word.
 _SAME_LEVEL = Fraction(1, 20)
+# A level that no whole number of images gives is off by no more; frames hold levels as floats.
+_HALF_AN_IMAGE = Fraction(1, 2) + Fraction(1, 10**6)
 
 
 def training(runs: Sequence[Run]) -> Training:
@@ -40,15 +42,18 @@ def training(runs: Sequence[Run]) -> Training:
     )
 
 
-def _missed(runs: Sequence[Run]) -> list[tuple[str, str, str, str]]:
-    """List dataset, category, nominal and reached level where they differ, each once."""
-    found: dict[tuple[str, str, str, str], None] = {}
+def _missed(runs: Sequence[Run]) -> list[tuple[str, str, str, str, bool]]:
+    """List where levels differ, see `Training.missed`, each once."""
+    found: dict[tuple[str, str, str, str, bool], None] = {}
     for run in runs:
         reached = run.facts.get("noise_effective")
         name = str(run.facts.get("protocol") or "").partition("/")[0]
         if reached is None or name not in _TRUE_FRACTION:
             continue
-        if abs(exact(reached) - exact(run.noise)) > _SAME_LEVEL:
-            place = (run.dataset, run.category, level(run.noise), f"{float(reached):.1f}")
-            found[place] = None
+        off = abs(exact(reached) - exact(run.noise))
+        if off > _SAME_LEVEL:
+            size = run.facts.get("n_train")
+            nearest = size is not None and off / 100 * exact(size) <= _HALF_AN_IMAGE
+            reached_text = f"{float(reached):.1f}"
+            found[run.dataset, run.category, level(run.noise), reached_text, nearest] = None
     return list(found)

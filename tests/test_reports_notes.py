@@ -9,6 +9,7 @@ import pytest
 from table_frames import make_frame
 from test_reports_text import HOSTILE, INFOS, markdown_tokens, shown
 
+from adrepro.reports import notes
 from adrepro.reports.build import build_report
 from adrepro.reports.context import MethodInfo, ReportContext
 from adrepro.reports.escape import latex, markdown
@@ -17,6 +18,8 @@ from adrepro.reports.latex import Form, render_latex, render_standalone
 from adrepro.reports.text import render_csv, render_markdown
 from adrepro.tables.assemble import build_model
 from adrepro.tables.papers import load_target
+from adrepro.tables.runs import read_runs
+from adrepro.tables.training import training
 
 TABLE1 = load_target("table1")
 CONTEXT = ReportContext(methods=INFOS)
@@ -101,6 +104,28 @@ def test_hostile_notes_stay_text(text):
         assert not line["reported_note"].startswith(("=", "+", "-", "@", "|", "%"))
 
 
+@pytest.mark.parametrize(("size", "reached", "nearest"), [(60, 35.0, True), (60, 36.7, False),
+                                                          (7, 28.5714285714, True)])  # fmt: skip
+def test_level_that_whole_images_cannot_give_is_said_to_be_the_nearest(size, reached, nearest):
+    """Of 60 images 21 are nearest to 34.2 %, 22 are not; two of seven are nearest to 34.2 %."""
+    change = {("differnet", "mvtec_ad", "bottle", 40.0): {
+        "noise": 34.2, "noise_effective": reached, "n_train": size}}  # fmt: skip
+    frame = make_frame(TABLE1, change=change)
+    (missed,) = training([run for run in read_runs(frame) if float(run.noise) == 34.2]).missed
+    assert missed == ("mvtec_ad", "bottle", "34.2", f"{reached:.1f}", nearest)
+    assert (abs(round(0.342 * size) - reached / 100 * size) < 0.1) == nearest
+
+
+def test_nearest_level_is_explained_in_the_note():
+    """The mark stays, as the number was made at that level; its line says that none is nearer."""
+    change = {("differnet", "mvtec_ad", "bottle", 50.0): {"noise_effective": 50.6, "n_train": 81}}
+    model = build_model(TABLE1, make_frame(TABLE1, change=change), methods=INFOS)
+    words = "Bottle 50% → 50.6% (whole images come no nearer)."
+    assert notes.reached_note(model, model.blocks[0]).endswith(words)
+    assert words in flat(shown(model, 200))
+    assert words in render_markdown(model, CONTEXT)
+
+
 def test_levels_not_reached_bear_a_dagger():
     """Cell and average bear the dagger in every output; one line per table says the level."""
     model = build_model(TABLE1, make_frame(TABLE1, change=MISSED), methods=INFOS)
@@ -108,6 +133,7 @@ def test_levels_not_reached_bear_a_dagger():
     image, pixel = (e.outcome.text() for e in model.blocks[0].rows[0].cells[5].entries)
     assert entry.off_level
     words = "another noise level was reached than the nominal one: Bottle 50% → 48.8%."
+    assert "whole images" not in notes.reached_note(model, model.blocks[0])
     terminal = flat(shown(model, 200))
     assert f"{image}/{pixel}†" in terminal
     assert terminal.count(f"†: {words}") == 1

@@ -214,7 +214,7 @@ def test_level_missed_by_one_seed_marks_the_cell_and_its_average():
     frame = make_frame(TABLE1, methods=["patchcore"], change=change)
     model = build_model(TABLE1, frame, methods=INFOS)
     assert bottle_at(model, 5).off_level
-    assert bottle_at(model, 5).training.missed == (("mvtec_ad", "bottle", "50", "48.8"),)
+    assert bottle_at(model, 5).training.missed == (("mvtec_ad", "bottle", "50", "48.8", False),)
     assert float(bottle_at(model, 5).training.noise_effective) == pytest.approx(49.6)
     assert not bottle_at(model, 4).off_level
     average = model.blocks[0].rows[15].cells

@@ -186,7 +186,8 @@ def _missed(one: Printed) -> str:
     """Say where another noise level was reached than the one that the number is printed for."""
     missed = training(one.runs).missed
     places = [
-        f"{category} {reached}% instead of {wanted}%" for _, category, wanted, reached in missed
+        f"{category} {reached}% instead of {wanted}%{' (whole images)' * nearest}"
+        for _, category, wanted, reached, nearest in missed
     ]
     return f"another noise level was reached: {', '.join(places)}" if places else ""
 
