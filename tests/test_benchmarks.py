@@ -10,6 +10,7 @@ import pytest
 from conftest import TESTS
 
 sys.path.insert(0, str(TESTS / "benchmarks"))
+import bench_cells
 import bench_metrics
 import compare
 import run
@@ -158,6 +159,50 @@ def test_metrics_run_on_small_maps(monkeypatch):
     for one in found:
         assert one.peer_s or one.note == NOT_INSTALLED
         assert one.agrees is not False
+
+
+@pytest.fixture
+def few_cells(world, tmp_path):
+    """Return a race of four cells of a method on tiny images."""
+
+    def case(method, preset="paper", **grid):
+        place = {"datasets": ("mvtec_ad",), "categories": ("bottle",)}
+        axes = {"noise": (0.0, 25.0), "seeds": 2, "preset": preset}
+        return bench_cells.Case(method, tmp_path / "cells", world.data, **place, **axes, **grid)
+
+    return case
+
+
+def test_whole_cells_race(few_cells):
+    """In one go they are fitted together, otherwise alone; scores agree, both clocks are told."""
+    case = few_cells("toys_tuning:Stacked")
+    found = case.rows(GIVEN)
+    assert [one.goal for one in found] == [bench_cells.GOAL, None]
+    for one in found:
+        assert len(one.ours) == len(one.peers) == 4
+        assert one.agrees
+        assert one.ratio > 0
+        assert "processor time" in one.note
+    together, (*alone,) = case.together(), case.singly()
+    rows = [dict(store.read(key).row) for store in (*together, *alone) for key in store]
+    assert [row["stacked"] for row in rows] == [4] * 4 + [1] * 4
+
+
+def test_cells_by_themselves_share_nothing(few_cells):
+    """Each has a store of its own, decodes every image and computes every feature again."""
+    case = few_cells("patchcore", preset="demo", image_size=32)
+    stores = case.singly()
+    assert [len(list(store)) for store in stores] == [1] * 4
+    spent = [row["features_s"] for s in stores for key in s if (row := s.read(key).row)]
+    files = [len(list(store.features.rglob("*.safetensors"))) for store in stores]
+    images = [len(cell.train) + len(cell.test) for cell in case.planned]
+    assert files == images
+    assert min(spent) > 0
+    (shared,) = case.together()
+    assert len(list(shared.features.rglob("*.safetensors"))) < sum(images)
+    assert bench_cells.images.REMEMBERED.held > 0
+    bench_cells.forget()
+    assert bench_cells.images.REMEMBERED.held == 0
 
 
 def test_figures_are_kept_under_their_commit(tmp_path, monkeypatch, capsys):

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from common import Given, Row
 
 # In the order of the table; a script without `rows` is listed with its arguments.
-BENCHES = ("metrics", "features", "methods", "flows", "store", "engine")
+BENCHES = ("metrics", "features", "methods", "flows", "cells", "store", "engine")
 SCRIPTS: dict[str, tuple[str, ...]] = {"store": ("--cells", "10000"), "engine": ()}
 SHOWN = 2  # results of a row that the table shows; the file has all
 # Beside the repository, as the tests find real images.
