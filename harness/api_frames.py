@@ -127,7 +127,8 @@ def _context(known: Mapping[str, Any], target: str, frame: pd.DataFrame) -> Repo
     from ..tables.verdicts.places import Scope
     from .env import of_cells
     from .evidence import evidence_source, files_of_datasets
-    from .store import MARK, Store
+    from .store import Store
+    from .storefolder import MARK
 
     if not known:
         return ReportContext(preset=UNKNOWN)

@@ -22,7 +22,8 @@ def probe(cell: str, target: str | None, options: Options) -> int:
     from ..devices import resolve_device
     from ..grid import verify_backbones
     from ..probe import differences, run_twice, stored_arrays
-    from ..store import MARK, Status, Store
+    from ..store import Status, Store
+    from ..storefolder import MARK
     from .run import grid_of, plan_grid
 
     console = make_console(quiet=options.quiet)

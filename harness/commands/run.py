@@ -138,7 +138,8 @@ def plan_grid(
 def plan_and_open(grid: Grid, options: Options, console: Console) -> tuple[Plan, Store]:
     """Make the plan, load each backbone once, open the store; bad input leaves no store behind."""
     from ..grid import verify_backbones
-    from ..store import MARK, Store
+    from ..store import Store
+    from ..storefolder import MARK
 
     if (options.store / MARK).is_file():
         store = Store(options.store, create=True)
@@ -163,7 +164,8 @@ def show_plan(grid: Grid, options: Options, *, as_json: bool = False) -> None:
     from ..feasible import outlooks
     from ..forecast import LEARNED_FROM
     from ..progress import plural
-    from ..store import MARK, Store
+    from ..store import Store
+    from ..storefolder import MARK
     from .asked import require_data
     from .inspect import index_of
     from .running import forecast_line
