@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -170,18 +171,15 @@ class PatchCore(Method):
         """Return the patch features of images, ``float32 [N · H · W, dim]``."""
         import torch
 
-        from .patches import patch_features
-
-        chosen = self.settings
         rows: torch.Tensor | None = None
         chunk = context.batch(CHUNK)
         for start in range(0, len(images), chunk):
             part = images.subset(range(start, min(start + chunk, len(images))))
             maps = {
                 stride: torch.from_numpy(array).to(context.device)
-                for stride, array in context.features.maps(part, chosen.strides).items()
+                for stride, array in context.features.maps(part, self.settings.strides).items()
             }
-            block = patch_features(maps, chosen.patch, chosen.layer_dim, chosen.dim)
+            block = self._patches(maps)
             flat = block.reshape(-1, block.shape[-1])
             if rows is None:
                 per_image = len(flat) // len(part)
@@ -190,3 +188,10 @@ class PatchCore(Method):
             progress(start / len(images))
         assert rows is not None, "the feature provider refuses an empty set"
         return rows
+
+    def _patches(self, maps: Mapping[int, torch.Tensor]) -> torch.Tensor:
+        """Make patch features ``float32 [N, h, w, dim]`` of the layers' maps."""
+        from .patches import patch_features
+
+        chosen = self.settings
+        return patch_features(maps, chosen.patch, chosen.layer_dim, chosen.dim)

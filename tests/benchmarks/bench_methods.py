@@ -5,8 +5,10 @@ EfficientNet-Lite0 and normalisation of colours, 256 × 256 pixels, layers of th
 PaDiM takes all 176 channels, as a draw of some would differ. Both start from files, load
 the network, decode, compute features, fit, score every test image, and end with smoothed maps of
 256 × 256 pixels. Nothing is kept between turns. AUROC of both is by this project's metrics; ours
-may be higher, not lower. anomalib has no SimpleNet; its successor there, SuperSimpleNet, trains as
-many epochs with as many images per step, and its row only informs: it has no goal.
+may be higher, not lower: anomalib's PatchCore makes its patches otherwise than the authors' code,
+which ours follows. So PatchCore runs twice, the second time on anomalib's patches, where both
+must agree. anomalib has no SimpleNet; its successor there, SuperSimpleNet, trains as many epochs
+with as many images per step, and its row only informs: it has no goal.
 """
 
 from __future__ import annotations
@@ -18,29 +20,60 @@ from typing import Any
 import numpy as np
 import torch
 from common import Given, Row, duel, installed, peer_module
+from torch.nn import functional
 
 from adrepro.datasets.images import ImageSet, file_sha256, load_mask
 from adrepro.harness.metrics import image_metrics, pixel_metrics, upsample_and_smooth
 from adrepro.methods.backbones import IMAGENET_MEAN, IMAGENET_STD, LITE0, parse_backbone
-from adrepro.methods.base import Context, Scores
+from adrepro.methods.base import Context, Method, Scores
 from adrepro.methods.features import FeatureProvider
 from adrepro.methods.patchcore.coreset import nearest
+from adrepro.methods.patchcore.method import PatchCore
 from adrepro.methods.registry import method_class
 from adrepro.methods.settings import make_settings
 
 COLOURS = (IMAGENET_MEAN, IMAGENET_STD)
 CATEGORIES, SIZE, TRAIN, GOAL, POINTS = ("bottle", "screw"), 256, 100, 3.0, 0.2
+
+
+class AnomalibsPatches(PatchCore):
+    """PatchCore on the patches, image scores and maps that anomalib defines.
+
+    Neighbourhoods are averaged, layers joined at their own lengths, image scores weighted by
+    equation 7, and maps are distances, not squared, upsampled to the nearest.
+    """
+
+    name = "anomalibs-patches"
+    title = "PatchCore on anomalib's patches"
+
+    def _patches(self, maps: Mapping[int, torch.Tensor]) -> torch.Tensor:
+        finest = maps[min(maps)].shape[-2:]
+        layers = [functional.avg_pool2d(maps[stride], 3, 1, 1) for stride in sorted(maps)]
+        return torch.cat(
+            [functional.interpolate(one, size=finest, mode="bilinear") for one in layers], dim=1
+        ).permute(0, 2, 3, 1)
+
+    def score(self, images: ImageSet, context: Context) -> Scores:
+        """Score, with maps at the size of the images."""
+        found = super().score(images, context)
+        assert found.maps is not None
+        factor = images.size // found.maps.shape[1]
+        fine = np.sqrt(found.maps).repeat(factor, axis=1).repeat(factor, axis=2)
+        return Scores(image=found.image, maps=fine)
+
+
 # Ours and its settings beside the quick preset's, anomalib's and the same; layers by their stride.
-PAIRS: dict[str, tuple[str, dict[str, str], str, dict[str, str]]] = {
-    "PatchCore": (
-        "patchcore",
-        {"coreset_fraction": "0.01"},
-        "Patchcore",
-        {"layers": "8,16,32", "coreset_sampling_ratio": "0.01"},
+PATCHCORE = ("Patchcore", {"layers": "8,16,32", "coreset_sampling_ratio": "0.01"})
+PAIRS: dict[str, tuple[type[Method], dict[str, str], str, dict[str, str]]] = {
+    "PatchCore": (PatchCore, {"coreset_fraction": "0.01"}, *PATCHCORE),
+    "PatchCore on anomalib's patches": (
+        AnomalibsPatches,
+        {"coreset_fraction": "0.01", "reweight": "true"},
+        *PATCHCORE,
     ),
-    "PaDiM": ("padim", {"dim": "176"}, "Padim", {"n_features": "176"}),
+    "PaDiM": (method_class("padim"), {"dim": "176"}, "Padim", {"n_features": "176"}),
     "SimpleNet": (
-        "simplenet",
+        method_class("simplenet"),
         {"epochs": "2", "batch_images": "8"},
         "Supersimplenet",
         {"epochs": "2", "batch_size": "8"},
@@ -90,11 +123,12 @@ def neighbours(given: Given) -> Row:
 def race_pair(name: str, given: Given, category: str) -> Row:
     """Race one method against anomalib's on one category."""
     ours, own_settings, theirs, their_settings = PAIRS[name]
+    equal = ours is AnomalibsPatches
     assert given.data is not None
     train, test, labels, masks = load(given.data / "mvtec_ad" / category, given.quick)
     sides = [(ours, own_settings)]
     if installed("anomalib"):
-        sides.append((f"anomalib:{theirs}", their_settings))
+        sides.append((method_class(f"anomalib:{theirs}"), their_settings))
     for side in sides:  # imports, and what libraries set up when first used
         fit_and_score(*side, train.subset(range(8)), test.subset(range(4)))()
     runs = [fit_and_score(*side, train, test) for side in sides]
@@ -108,7 +142,7 @@ def race_pair(name: str, given: Given, category: str) -> Row:
         judge=lambda found: accuracy(found, labels, masks),
         goal=None if name in INFORMS_ONLY else GOAL,
         tolerance=None if name in INFORMS_ONLY else POINTS,
-        one_sided=True,
+        one_sided=not equal,
     )
 
 
@@ -132,10 +166,9 @@ def load(folder: Path, quick: bool) -> tuple[ImageSet, ImageSet, np.ndarray, np.
 
 
 def fit_and_score(
-    name: str, overrides: Mapping[str, str], train: ImageSet, test: ImageSet
+    cls: type[Method], overrides: Mapping[str, str], train: ImageSet, test: ImageSet
 ) -> Callable[[], tuple[np.ndarray, np.ndarray]]:
     """Return a run of a method from files to smoothed maps, with no memory of earlier runs."""
-    cls = method_class(name)
     settings = make_settings(cls, "quick", overrides)[0]
 
     def run() -> tuple[np.ndarray, np.ndarray]:
@@ -143,7 +176,7 @@ def fit_and_score(
         network = provider.backbone
         # anomalib normalises colours so whatever the weights; the packaged ones' own differ.
         network._mean, network._std = (torch.tensor(c).view(1, 3, 1, 1) for c in COLOURS)
-        context = Context(device="cpu", features=provider, seed_axes=("bench", name))
+        context = Context(device="cpu", features=provider, seed_axes=("bench", cls.name))
         method: Any = cls(settings)
         method.fit(train, context)
         scores: Scores = method.score(test, context)
