@@ -45,6 +45,9 @@ class Fitted:
         How many cells were fitted together; 1 = alone.
     features_s
         Of a stack: its share of the seconds spent on computing features while it was fitted.
+    stack_s
+        Of a stack: its share of all the seconds that it took, from the check of its inputs to the
+        scores of its training images.
     log
         Of a stack: what it printed.
     tuned
@@ -58,6 +61,7 @@ class Fitted:
     memory_mb: float = 0.0
     stacked: int = 1
     features_s: float = 0.0
+    stack_s: float = 0.0
     log: str = ""
     tuned: Tuned | None = None
 

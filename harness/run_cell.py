@@ -133,7 +133,7 @@ def _measure(
             "warnings": [*_warnings(task, fits, fitted.tuned), *scored.warnings],
         }
     # All that this cell cost, with metrics and shared features; for forecasts, not for tables.
-    together = fitted.fit_s + fitted.features_s if fitted.stacked > 1 else 0.0
+    together = 0.0 if shared else fitted.stack_s
     row["wall_s"] = round(time.perf_counter() - start + together, 6)
     threshold = row["threshold"]
     arrays = {"scores": score_arrays(scores, fitted, task.train, task.test, threshold)}

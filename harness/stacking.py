@@ -7,6 +7,7 @@ cells are fitted one by one, so that one cell's trouble stays its own; their row
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -48,6 +49,7 @@ def fit_stack(
     fits
         What the worker holds; let go of first.
     """
+    start = time.perf_counter()
     fits.keep({})
     firsts = [unit[0] for unit in by_training(tasks)]
     log = CappedLog(LOG_LIMIT)
@@ -66,7 +68,8 @@ def fit_stack(
             )
             fits.keep({}, notes={training_key(task): note for task, *_ in ready})
             return
-    fits.keep(held)
+    share = (time.perf_counter() - start) / max(1, len(held))
+    fits.keep({key: replace(fitted, stack_s=share) for key, fitted in held.items()})
 
 
 Ready = tuple[Task, "Method", "ImageSet", "Context", "Tuned | None"]

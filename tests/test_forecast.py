@@ -1,11 +1,14 @@
 """Forecasts from finished cells, devices, and the options that say how cells are run."""
 
 import re
+import time
 
 import pandas as pd
 import pyarrow as pa
 import pytest
+from here import plan_here
 from rich.console import Console
+from toys_tuning import Stacked
 
 from adrepro.datasets.errors import UnknownNameError, UsageError
 from adrepro.harness.cell import Cell
@@ -13,8 +16,10 @@ from adrepro.harness.devices import default_jobs, resolve_devices
 from adrepro.harness.engines.base import load_engine
 from adrepro.harness.forecast import Forecast, kind_of
 from adrepro.harness.frames import store_frame
+from adrepro.harness.grouping import group_tasks
 from adrepro.harness.progress import duration, plural
 from adrepro.harness.store import Store
+from adrepro.harness.worker import run_batch
 
 
 def cell(**changes) -> Cell:
@@ -84,6 +89,38 @@ def test_cells_without_their_whole_time_are_put_together():
     assert forecast.learn(pa.Table.from_pandas(frame)) == "cpu"
     assert forecast.learned == 2
     assert forecast.seconds() == pytest.approx((5.0 + 1.0) / 2)
+
+
+def test_cells_of_a_stack_share_all_that_it_took(world, monkeypatch):
+    """Their times sum up to the run's: training scores are in them, a shared fit counts once."""
+    fit, score = Stacked._train, Stacked.score
+
+    def slow_fit(methods, trains, contexts):
+        time.sleep(0.4)
+        fit(methods, trains, contexts)
+
+    def slow_on_training_images(self, images, context):
+        time.sleep(0.0 if context.want_maps else 0.2)
+        return score(self, images, context)
+
+    monkeypatch.setattr(Stacked, "_train", staticmethod(slow_fit))
+    monkeypatch.setattr(Stacked, "score", slow_on_training_images)
+    protocols = ("fixed-test", "overlap")
+    plan = plan_here(
+        world.data, "toys_tuning:Stacked", noise=(0.0, 25.0), seeds=2, protocols=protocols
+    )
+    store = Store(world.store, create=True)
+    tasks = [
+        cell.task(store.root, "cpu", keep_maps=False, exclusive=False) for cell in plan.distinct
+    ]
+    (group,) = group_tasks(tasks, 1, stack=18)
+    start = time.perf_counter()
+    run_batch(group, 18, store.features, lambda *_: None)
+    took = time.perf_counter() - start
+    frame = store_frame(store)
+    assert len(frame) == 8
+    assert set(frame["stacked"]) == {4}, "both protocols train on the same images"
+    assert 0.4 + 4 * 0.2 <= frame["wall_s"].sum() <= took
 
 
 def test_remaining_time_is_told_while_cells_run(world, monkeypatch):
