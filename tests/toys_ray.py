@@ -11,6 +11,8 @@ import psutil
 from adrepro.harness.engines.ray_task import Outcome
 from toys import PixelMean, ToySettings
 
+WAIT_S = 600
+
 
 @dataclass(frozen=True)
 class KillSettings(ToySettings):
@@ -37,7 +39,10 @@ class KillsRay(PixelMean):
             for process in psutil.Process().parents():
                 if process.name().startswith("ray::"):
                     process.send_signal(signal.SIGKILL)
-                    time.sleep(60)
+                    # This process is to die with that one. On a busy machine that takes as long as
+                    # it takes: a cell that goes on would be another failure than the one tested.
+                    time.sleep(WAIT_S)
+                    raise RuntimeError("it has outlived the Ray process that it killed")
             raise RuntimeError("there is no Ray process above this one")
 
 
