@@ -2,15 +2,21 @@
 
 A file may be changed, and put back, at any instant: a hash asked for before or after reading says
 nothing of what was read. So the open file itself is looked at, before and after. Its time of
-inode change cannot be set back, and a file put in its place is another one; as long as both are
+inode change cannot be set by hand, and a file put in its place is another one; as long as both are
 those at which it was hashed, no hash is computed again.
+
+What times cannot tell goes unnoticed: a change on a file server whose clock goes more than
+`SETTLED_NS` behind this machine's, within that of the moment the file was hashed; or a clock that
+was set back meanwhile.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,8 +27,9 @@ from .errors import DataError
 Stamp = tuple[int, int, int, int, int]
 Made = TypeVar("Made")
 
-# A change within one tick of the file system's clock leaves no trace in times.
-TICK_NS = 100_000_000
+# A change within one tick of the file system's clock leaves no trace in times; the coarsest count
+# whole or every other second.
+SETTLED_NS = 2_000_000_000
 _known: dict[Path, tuple[Stamp, str]] = {}
 
 
@@ -37,7 +44,7 @@ def known_sha256(path: Path) -> str:
     known = _known.get(path)
     if known is not None and known[0] == _stamp(path.stat()):
         return known[1]
-    with path.open("rb") as stream:
+    with _opened(path) as stream:
         before = _stamp(os.fstat(stream.fileno()))
         found = hashlib.file_digest(stream, "sha256").hexdigest()
         _remember(path, before, stream, found)
@@ -63,7 +70,7 @@ def read_verified(path: Path, sha256: str, read: Callable[[BinaryIO], Made]) -> 
     OSError
         It cannot be read.
     """
-    with path.open("rb") as stream:
+    with _opened(path) as stream:
         before = _stamp(os.fstat(stream.fileno()))
         if _known.get(path) == (before, sha256):
             try:
@@ -86,10 +93,17 @@ def read_verified(path: Path, sha256: str, read: Callable[[BinaryIO], Made]) -> 
     return read(io.BytesIO(content))
 
 
+def _opened(path: Path) -> BinaryIO:
+    """Open a regular file; reading from a pipe or a device might never end."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return path.open("rb")
+
+
 def _remember(path: Path, before: Stamp, stream: BinaryIO, sha256: str) -> None:
     """Remember a hash if the file was the same before and after, and is not too new to tell."""
-    changed_ns = before[-1]
-    if _stamp(os.fstat(stream.fileno())) == before and abs(time.time_ns() - changed_ns) > TICK_NS:
+    settled = time.time_ns() - before[-1] > SETTLED_NS  # nor from the future
+    if settled and _stamp(os.fstat(stream.fileno())) == before:
         _known[path] = (before, sha256)
 
 

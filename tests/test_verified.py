@@ -21,7 +21,7 @@ def sha256(content: bytes) -> str:
 def file(tmp_path, monkeypatch):
     """A file that was hashed before, and lay still for long enough to be remembered."""
     monkeypatch.setattr(verified, "_known", {})
-    monkeypatch.setattr(verified, "TICK_NS", -1)
+    monkeypatch.setattr(verified, "SETTLED_NS", -1)
     path = tmp_path / "a file"
     path.write_bytes(OLD)
     assert known_sha256(path) == sha256(OLD)
@@ -108,7 +108,29 @@ def test_error_of_an_unchanged_file_is_its_own(file):
 
 def test_file_changed_just_now_is_not_remembered(file, monkeypatch):
     """Within a tick of the file system's clock a second change would leave no trace."""
-    monkeypatch.setattr(verified, "TICK_NS", 10**15)
+    monkeypatch.setattr(verified, "SETTLED_NS", 10**15)
     overwritten(file, NEW)
     assert known_sha256(file) == sha256(NEW)
     assert verified._known[file][1] == sha256(OLD)
+
+
+@pytest.mark.parametrize("age_s", [0.5, -5.0])
+def test_a_file_too_new_to_tell_is_hashed_again(tmp_path, monkeypatch, age_s):
+    """Within a coarse clock's grain, or from a server's future, a change may leave no trace."""
+    path = tmp_path / "a"
+    path.write_bytes(b"aaa")
+    stamp = path.stat()
+    monkeypatch.setattr(verified.time, "time_ns", lambda: stamp.st_ctime_ns + int(age_s * 1e9))
+    assert known_sha256(path) == sha256(b"aaa")
+    assert path not in verified._known
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_is_no_file(tmp_path):
+    """Reading from it might never end: it is refused."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(OSError, match="not a regular file"):
+        known_sha256(path)
+    with pytest.raises(OSError, match="not a regular file"):
+        read_verified(path, "0" * 64, lambda stream: stream.read())
