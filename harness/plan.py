@@ -76,17 +76,26 @@ class Plan:
         *,
         with_maps: bool = False,
         known: Mapping[str, Status] | None = None,
+        damaged: Callable[[Record], None] = lambda _record: None,
     ) -> list[PlannedCell]:
         """Return the cells without a valid result; ``with_maps`` wants stored maps too.
 
-        What is ``known`` of the store, e.g. by its index, is believed; without, cells are read.
+        What is ``known`` of the store, e.g. by its index, is believed; without, cells are read, and
+        ``damaged`` is called with what is said of each whose files are not to be believed.
         """
+
+        def done(key: str) -> bool:
+            if known is not None:
+                return known.get(key) is Status.DONE
+            record = store.read(key)
+            if record.status is Status.DAMAGED:
+                damaged(record)
+            return record.status is Status.DONE
+
         return [
             cell
             for cell in self.distinct
-            if (store.read(cell.key).status if known is None else known.get(cell.key))
-            is not Status.DONE
-            or (with_maps and cell.lacks_maps(store))
+            if not done(cell.key) or (with_maps and cell.lacks_maps(store))
         ]
 
     def pending_tunings(

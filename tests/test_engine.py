@@ -158,16 +158,42 @@ def test_interrupted_run_goes_on_where_it_was(world, tmp_path, sign):
     assert interrupted == {k: _score_bytes(world.store, k) for k in Store(world.store)}
 
 
-def test_damaged_cell_runs_again(world):
-    """A cell whose file was damaged is not believed and runs again."""
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("scores.npz", "scores.npz does not match its checksum"),
+        ("result.json", "result.json cannot be read"),
+    ],
+)
+def test_damaged_cell_runs_again(world, name, reason):
+    """A cell whose file was damaged is not believed, is named with that file and runs again."""
     assert world.run(*ONE) == 0
+    assert "damaged" not in world.stderr
     (key,) = Store(world.store)
     path = Store(world.store).folder(key) / "scores.npz"
     whole = path.read_bytes()
-    path.write_bytes(whole[:-3])
+    hurt = path.with_name(name)
+    hurt.write_bytes(hurt.read_bytes()[:-3])
     assert world.run(*ONE) == 0
+    assert f"note: 1 damaged cell runs again: {key[:16]}: {reason}\n" in world.stderr
     assert "1 cell: 0 in the store, 1 to run" in world.stderr
     assert path.read_bytes() == whole
+    assert world.run(*ONE) == 0
+    assert "damaged" not in world.stderr
+
+
+def test_many_damaged_cells_are_told_in_one_line(world):
+    """The first few by name, the others by their number."""
+    grid = ("--seeds", "5", "-c", "bottle")
+    assert world.run(*grid) == 0
+    store = Store(world.store)
+    for key in store:
+        (store.folder(key) / "scores.npz").unlink()
+    assert world.run(*grid) == 0
+    (line,) = (line for line in world.stderr.splitlines() if "damaged" in line)
+    assert line.startswith("note: 5 damaged cells run again: ")
+    assert line.count("scores.npz is missing; ") == 3
+    assert line.endswith("; and 2 more")
 
 
 def test_moved_store_is_still_valid(world, tmp_path):

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
     from ..plan import Plan
     from ..planned import PlannedCell
-    from ..store import Store
+    from ..store import Record, Store
+
+# So many damaged cells are named; of the others there is a count.
+DAMAGED_SHOWN = 3
 
 
 def devices_of(options: Options) -> tuple[str, ...]:
@@ -116,7 +119,10 @@ def run_plan(made: Plan, store: Store, options: Options, console: Console) -> No
 
     engine = load_engine(options.engine)
     how = engine_options(options, store)
-    pending = made.pending(store, with_maps=options.keep_maps)
+    damaged: list[Record] = []
+    pending = made.pending(store, with_maps=options.keep_maps, damaged=damaged.append)
+    if damaged:
+        console.print(_damage_line(damaged), markup=False, highlight=False, soft_wrap=True)
     tunings = made.pending_tunings(store, pending, how.devices[0])
     if pending and options.engine in PULLING:
         key = write_request(store, made, keep_maps=options.keep_maps, timeout_s=options.timeout)
@@ -158,6 +164,16 @@ def run_plan(made: Plan, store: Store, options: Options, console: Console) -> No
         )
     if how.request:
         remove_request(store, how.request)
+
+
+def _damage_line(damaged: Sequence[Record]) -> str:
+    """Return one line with the cells whose files are not to be believed, the first few by file."""
+    from ..progress import plural
+
+    count = plural(len(damaged), "damaged cell runs again", "damaged cells run again")
+    named = [f"{record.key[:16]}: {record.reason}" for record in damaged[:DAMAGED_SHOWN]]
+    more = len(damaged) - len(named)
+    return f"note: {count}: {'; '.join(named)}" + (f"; and {more} more" if more else "")
 
 
 def forecast_line(left: Sequence[PlannedCell], cells: pa.Table, jobs: int | None) -> str:
