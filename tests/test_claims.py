@@ -144,7 +144,7 @@ def test_hidden_run_is_respected_until_it_falls_silent(store, monkeypatch):
 
 
 def test_clock_that_jumps_makes_nothing_stale(store, monkeypatch):
-    """The system's time a day ahead or back: live claims stay, young temporary files too."""
+    """The system's time a day ahead or back: a live claim of this machine stays."""
     with Claims(store, lease_s=5.0) as first:
         assert first.take(KEY)
         real = time.time
