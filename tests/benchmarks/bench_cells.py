@@ -14,7 +14,7 @@ them, in this process with one thread:
 
 Every turn of every side begins with nothing remembered. The latency of one image is timed as in a
 run with neighbours, so for each cell of seed 0 that runs by itself, and once for those of one
-worker. Called by itself it measures one method and prints a JSON line of each peer; exit code 1 if
+worker. Called by itself it measures one method and prints a JSON line per peer; exit code 1 if
 results differ.
 """
 
@@ -245,7 +245,9 @@ def main() -> int:
         made = case.rows(Given(threads=1, repeats=given.repeats))
     for row in made:
         shown = {name: getattr(row, name) for name in ("what", "peer", "ours_s", "peer_s", "note")}
-        print(json.dumps(shown | {"ratio": round(row.ratio or 0, 2), "agrees": row.agrees}))
+        gap = max(abs(row.ours[name] - row.peers[name]) for name in row.ours)
+        shown |= {"ratio": round(row.ratio or 0, 2), "agrees": row.agrees, "auroc_gap": gap}
+        print(json.dumps(shown, ensure_ascii=False))
     return int(any(row.agrees is False for row in made))
 
 
