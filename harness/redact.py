@@ -37,9 +37,19 @@ def redacted(text: str) -> str:
         text = text.replace(value, HIDDEN)
     text = _ADDRESS.sub(rf"\1{HIDDEN}@", text)
     text = _AUTHORISATION.sub(rf"\1 {HIDDEN}", text)
-    for home in _homes():
-        text = re.sub(rf"{re.escape(home)}(?=$|[\\/\s'\":;,)\]])", "~", text)
-    return text
+    return "~".join(split_at_home(text))
+
+
+def split_at_home(text: str) -> list[str]:
+    """Return what stands before, between and behind the places where a text names the home folder.
+
+    Parameters
+    ----------
+    text
+        Any text.
+    """
+    homes = "|".join(map(re.escape, _homes()))
+    return re.split(rf"(?:{homes})(?=$|[\\/\s'\":;,)\]])", text) if homes else [text]
 
 
 def redacted_values(value: Any) -> Any:

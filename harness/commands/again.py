@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
+from ...datasets.errors import UsageError
+from ..redact import redacted, split_at_home
 from .options import Options, grid_options
 
 # What only says how a run is shown.
 _NOT_REPEATED = frozenset({"quiet", "dry_run"})
+# Said also where they are the defaults, which are below the current folder.
+_ALWAYS = frozenset({"store", "out"})
+_PATHS = frozenset({"store", "out", "data_root", "weights", "papers"})
 # What decides which cells are asked for, and where they lie.
 SELECTING = frozenset(
     {
@@ -24,14 +30,17 @@ SELECTING = frozenset(
 def command_line(
     words: tuple[str, ...], options: Options, only: frozenset[str] = frozenset()
 ) -> str:
-    """Return the command that gives these options, ready for a shell.
+    """Return the command that gives these options, ready for a shell in any folder.
+
+    Paths are absolute; what lies below the home folder is named by ``~`` or ``$HOME``, and secrets
+    are hidden, see `redact`.
 
     Parameters
     ----------
     words
         What comes first, e.g. ``("check", "table1")``.
     options
-        Those that have their defaults are left out.
+        Those that have their defaults are left out, but for the folders that are written.
     only
         Names of the options that matter; none = all.
     """
@@ -41,34 +50,78 @@ def command_line(
     def parse(options: Options) -> None:
         """Take the shared options."""
 
-    parts = ["reproduce", *words]
+    parts = [_quoted(word) for word in ("reproduce", *words)]
     for param in parse.params:
         name = str(param.name)
         value = getattr(options, name)
-        default = Path(param.default) if isinstance(param.default, Path) else param.default
         if name in _NOT_REPEATED or (only and name not in only):
             continue
-        if value in (None, False, (), {}) or value == default:
+        default = Path(param.default) if isinstance(param.default, Path) else param.default
+        if name not in _ALWAYS and (value in (None, False, (), {}) or value == default):
             continue
         flag = min(param.opts, key=len)
-        parts += (
-            [flag] if value is True else [part for one in _texts(value) for part in (flag, one)]
-        )
-    return shlex.join(parts)
+        if value is True:
+            parts.append(flag)
+        for text in () if value is True else _texts(name, value):
+            parts += [flag, _quoted(text)]
+    return " ".join(parts)
 
 
-def _texts(value: Any) -> list[str]:
-    """Return the texts that an option is given, one for each time that it is."""
-    if isinstance(value, dict):
-        return [f"{name}={given}" for name, given in value.items()]
-    if isinstance(value, tuple):
-        if all(isinstance(one, Path) for one in value):
-            return list(map(str, value))
-        return [",".join(map(_text, value))]
-    return [_text(value)]
+def _quoted(text: str) -> str:
+    """Return a text as a shell's word that names no home folder; the shell puts it in again."""
+    parts = [redacted(part) for part in split_at_home(text)]
+    quoted = [shlex.quote(part) if part else "" for part in parts]
+    if parts[0] == "" and (parts[1:] == [""] or "".join(parts[1:2]).startswith("/")):
+        # At a word's beginning a tilde is enough, with nothing quoted as far as the slash.
+        slash, rest = parts[1][:1], parts[1][1:]
+        quoted[:2] = [f"~{slash}{shlex.quote(rest) if rest else ''}"]
+    return '"$HOME"'.join(quoted) or "''"
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, float):
-        return str(value)
-    return f"{value:g}%" if 0 < value < 1 else f"{value:g}"
+def _texts(name: str, value: Any) -> Iterator[str]:
+    """Yield the texts that an option is given, one for each time that it is."""
+    if name in _PATHS:
+        for one in value if isinstance(value, tuple) else (value,):
+            yield str(Path(one).absolute())
+    elif name == "noise":
+        yield ",".join(f"{_number(level)}{'%' if 0 < level < 1 else ''}" for level in value)
+    elif isinstance(value, dict):
+        for key, given in value.items():
+            yield f"{key}={Path(given).absolute() if _is_path(name, key) else given}"
+    elif name in {"methods", "datasets"}:
+        yield ",".join(map(_with_absolute_path, value))
+    elif isinstance(value, tuple):
+        yield ",".join(value)
+    else:
+        yield _number(value) if isinstance(value, float) else str(value)
+
+
+def _number(value: float) -> str:
+    """Return the shortest text that reads back as the same number."""
+    short = f"{value:g}"
+    return short if float(short) == value else repr(value)
+
+
+def _with_absolute_path(text: str) -> str:
+    """Return ``name=path`` or ``scores:folder`` with an absolute path, other names as they are."""
+    from ...methods.registry import SCORES_PREFIX
+
+    for mark in (SCORES_PREFIX, "="):
+        start, found, path = text.partition(mark)
+        if found and path and (start.isidentifier() if mark == "=" else not start):
+            return f"{start}{found}{Path(path).expanduser().absolute()}"
+    return text
+
+
+def _is_path(option: str, key: str) -> bool:
+    """Say whether a setting of an engine or a method names a file or a folder."""
+    if option == "engine_settings":
+        return key == "logs"
+    from ...methods.registry import method_class
+    from ...methods.trust import is_loaded
+
+    method, _, setting = key.rpartition(".")
+    try:
+        return is_loaded(method) and setting in method_class(method).content_settings
+    except UsageError:  # a name that is none is left as it was given
+        return False

@@ -150,7 +150,7 @@ def run_plan(made: Plan, store: Store, options: Options, console: Console) -> No
             title=title,
             engine=options.engine,
             forecast=forecast,
-            command=command_line((title,), options),
+            command=command_line((title,), _with_data_root(made, options)),
         ) as board,
     ):
         run_missing(
@@ -164,6 +164,18 @@ def run_plan(made: Plan, store: Store, options: Options, console: Console) -> No
         )
     if how.request:
         remove_request(store, how.request)
+
+
+def _with_data_root(made: Plan, options: Options) -> Options:
+    """Return options that find the same images from any folder.
+
+    A plan that draws images is left alone: where no data root is given, they are drawn elsewhere.
+    """
+    from ...datasets.catalog import resolve_data_root
+
+    if options.data_root is not None or made.synthetic:
+        return options
+    return replace(options, data_root=resolve_data_root())
 
 
 def _damage_line(damaged: Sequence[Record]) -> str:
