@@ -13,6 +13,7 @@ from ...datasets.errors import UsageError
 from ..console import make_console
 from ..devices import STACK_MODES, default_jobs, resolve_devices, stack_limit
 from ..engines.base import EngineOptions
+from ..files import require_writable
 from ..requests import Request, check_plan, list_requests, local_grid, read_request
 from ..store import Status, Store
 from .options import ALLOW_OPTION
@@ -103,6 +104,7 @@ def worker(
             "--engine worker on it first, or give --wait"
         )
     opened = Store(store)
+    require_writable(store, "--store")  # before images are scanned
     devices = resolve_devices(device)
     how = EngineOptions(
         cache=opened.features.absolute(),
