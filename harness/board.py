@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import threading
 import time
 import uuid
@@ -19,7 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from ..datasets.owners import FOREIGN_AGE_S, temporary_name
+from ..datasets.owners import FOREIGN_AGE_S
+from .boardkeys import DIGITS, left_of, replace_whole, sweep_keys, write_keys
 from .cell import canonical_json
 from .engines.base import Event
 from .files import sha256
@@ -73,7 +73,7 @@ class Board:
         cells = {cell.key: cell.method.name for cell in planned}
         waiting = Counter(cell.method.name for cell in pending)
         total = Counter(cells.values())
-        self._busy = bool(waiting)
+        self._busy, self._keys = bool(waiting), tuple(cells)
         self._path = store.root / FOLDER / f"{uuid.uuid4().hex}.json"
         self._fixed = {
             "who": describe(),
@@ -95,8 +95,10 @@ class Board:
         self._pulse = threading.Thread(target=self._beat, daemon=True)
 
     def __enter__(self) -> Board:
-        _sweep(self._path.parent, str(self._fixed["plan"]))
+        folder, plan = self._path.parent, str(self._fixed["plan"])
+        _sweep(folder, plan)
         if self._busy:
+            write_keys(folder, plan, self._keys)
             self._write()
             self._pulse.start()
         return self
@@ -167,7 +169,7 @@ class Board:
                 "flying": flying,
             }
             # Still under the lock: the picture that is written last is the latest.
-            _replace(self._path, json.dumps(document).encode())
+            replace_whole(self._path, json.dumps(document).encode())
 
 
 def _method(event: Event) -> str:
@@ -175,23 +177,12 @@ def _method(event: Event) -> str:
     return task.planned.method if isinstance(task, TuningTask) else task.method
 
 
-def _replace(path: Path, data: bytes) -> None:
-    """Write a file whole, but do not wait for the disk: it is of use to the living only."""
-    temporary = path.with_name(temporary_name(path.name))
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            temporary.write_bytes(data)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-
-
 def _sweep(folder: Path, plan: str) -> None:
     """Remove boards of runs that have ended a while ago, and very old ones of whoever it was.
 
     What a run of ``plan`` had left that has ended is this run's affair now.
     """
+    plans = {plan}
     for path in folder.glob("*.json"):
         with contextlib.suppress(OSError):
             board = _load(path)
@@ -201,6 +192,9 @@ def _sweep(folder: Path, plan: str) -> None:
                 keep_s = float("-inf")
             if time.time() - path.stat().st_mtime >= keep_s:
                 path.unlink()
+            elif board:
+                plans.add(board["plan"])
+    sweep_keys(folder, plans)
 
 
 def read_boards(store: Store) -> list[dict[str, Any]]:
@@ -227,6 +221,7 @@ def _load(path: Path) -> dict[str, Any]:
         wanted = ("who", "plan", "title", "engine", "total", "stored", "count", "ended")
         wanted += ("done", "failed", "left_s", "flying", "elapsed_s")
         board = {name: board[name] for name in wanted} | {"command": str(board.get("command", ""))}
+        bytes.fromhex(board["plan"])  # it names a file
         counts([board])
         seconds_left([board | {"live": True}])
         return board
@@ -263,6 +258,21 @@ def left(boards: Iterable[Mapping[str, Any]]) -> int:
     """Return how many cells the boards of one plan say are neither done nor failed."""
     seen = counts(boards).values()
     return sum(one["total"] - one["done"] - one["failed"] for one in seen)
+
+
+def not_run(store: Store, plan: str, settled: Iterable[str]) -> int:
+    """Return how many cells of a board's plan have neither finished nor failed, whoever ran them.
+
+    Parameters
+    ----------
+    store
+        The store.
+    plan
+        The board's ``plan``.
+    settled
+        Keys of the store's cells that are done or have failed.
+    """
+    return left_of(store.root / FOLDER, plan, {key[:DIGITS] for key in settled})
 
 
 def both(*listeners: Callable[[Event], None]) -> Callable[[Event], None]:

@@ -6,7 +6,7 @@ Layout::
     index.bin                          what the cells said when last read; may be deleted
     manifests/, features/              what scans and frozen backbones found; may be deleted
     claims/, locks/, requests/         who is at what, and what workers are to run (see `claims`)
-    live/<run>.json                    what runs are at, for watchers (see `board`)
+    live/<run>.json, <plan>.keys       what runs are at, for watchers (see `board`)
     tuning/<key>.json                  what a tuning chose, with its own checksum (see `tuned`)
     cells/<key[:2]>/<key>/
         scores.npz                     scores and labels of the test and training images

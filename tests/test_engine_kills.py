@@ -125,7 +125,7 @@ def test_stopped_run_says_what_is_left_and_leaves_no_claim(world, sign):
     assert not list(world.store.glob("cells/??/*/failure.json")), "what was stopped did not fail"
     if sign == signal.SIGINT:
         line = status_line(world)
-        assert f"run: its last run ended with {left} of 18 cells not run; to go on: " in line
+        assert f"run: its last run ended with {18 - done} of 18 cells not run; to go on: " in line
         again = [sys.executable, "-m", "adrepro.harness.cli"]
         again += shlex.split(line.partition("to go on: reproduce ")[2])
         subprocess.run(again, env={**os.environ, "PYTHONPATH": str(TESTS)}, check=True)

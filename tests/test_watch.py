@@ -12,6 +12,7 @@ import time
 
 import pytest
 from engine_worlds import plan_of
+from here import run_here
 from rich.console import Console
 from test_claims import dead_pid
 
@@ -23,7 +24,7 @@ from adrepro.harness.commands import watch as watch_module
 from adrepro.harness.commands.watch import awaited, render, watch
 from adrepro.harness.engines.base import Event
 from adrepro.harness.forecast import Forecast
-from adrepro.harness.store import Store
+from adrepro.harness.store import Failure, Store
 from conftest import TESTS
 
 WAIT_S = 120
@@ -124,35 +125,85 @@ def test_run_with_nothing_to_do_leaves_no_board(world):
     assert not (store.root / "live").exists()
 
 
+def told(store, capsys):
+    """Return what `status` says of runs that ended before their end, to people and to programs."""
+    assert invoke(["status", "--store", str(store.root)]) == 0
+    said = [line for line in capsys.readouterr().out.splitlines() if "last run" in line]
+    assert invoke(["status", "--store", str(store.root), "--json"]) == 0
+    return said, json.loads(capsys.readouterr().out)["unfinished"]
+
+
 def test_what_an_ended_run_has_left_is_said_until_a_run_of_its_plan_begins(world, capsys):
     """How many cells, and what to type; to programs too. A run of that plan takes the place."""
-
-    def told():
-        assert invoke(["status", "--store", str(world.store)]) == 0
-        said = [line for line in capsys.readouterr().out.splitlines() if "last run" in line]
-        assert invoke(["status", "--store", str(world.store), "--json"]) == 0
-        return said, json.loads(capsys.readouterr().out)["unfinished"]
-
     store, board, tasks = board_of(world, command="reproduce run -c '\x1b[2Ja b'")
+    plan = plan_of(world, "toys:PixelMean", "toys:ImageOnly", seeds=2)
     with board:
-        board(Event(kind="done", task=tasks[0]))
-        board(Event(kind="failed", task=tasks[1]))
-        assert told() == ([], []), "a run that goes on has left nothing"
+        failure = Failure(kind="RuntimeError", message="no", phase="fit")
+        store.write_failure(plan.distinct[0].identity, failure)
+        board(Event(kind="failed", task=tasks[0]))
+        run_here(plan_of(world, plan.distinct[1].method.name, seeds=1), store)
+        board(Event(kind="done", task=tasks[1]))
+        assert told(store, capsys) == ([], []), "a run that goes on has left nothing"
     line = "a title: its last run ended with 2 of 4 cells not run; to go on: reproduce run -c"
-    said, unfinished = told()
+    said, unfinished = told(store, capsys)
     assert said == [f"{line} '[2Ja b'"]
     assert [(one["title"], one["cells"], one["left"]) for one in unfinished] == [("a title", 4, 2)]
     (path,) = (store.root / "live").glob("*.json")
     long_ago = time.time() - 10 * KEEP_S
-    os.utime(path, (long_ago, long_ago))
+    for one in (store.root / "live").iterdir():
+        os.utime(one, (long_ago, long_ago))
     other = plan_of(world, "toys:PixelMean", seeds=1).distinct
     with Board(store, other, (), title="another", engine="local"):
         pass
-    assert told() == (said, unfinished), "a run of another plan leaves it"
-    cells = plan_of(world, "toys:PixelMean", "toys:ImageOnly", seeds=2).distinct
-    with Board(store, cells, (), title="a title", engine="local"):
+    assert told(store, capsys) == (said, unfinished), "a run of another plan leaves it"
+    with Board(store, plan.distinct, (), title="a title", engine="local"):
         pass
-    assert told() == ([], [])
+    assert told(store, capsys) == ([], [])
+    assert not path.exists()
+
+
+def test_cells_that_an_ended_run_has_not_heard_of_are_not_left(world, capsys):
+    """Published as it was killed, failed or done by a run of another plan: the store knows."""
+    store = Store(world.store, create=True)
+    plan = plan_of(world, "toys:PixelMean", seeds=4)
+    with Board(store, plan.distinct, plan.distinct, title="run", engine="local"):
+        pass
+    assert [one["left"] for one in told(store, capsys)[1]] == [4]
+    run_here(plan_of(world, "toys:PixelMean", seeds=1), store)
+    failure = Failure(kind="RuntimeError", message="no", phase="fit")
+    store.write_failure(plan.distinct[3].identity, failure)
+    said, unfinished = told(store, capsys)
+    assert said == ["run: its last run ended with 2 of 4 cells not run"]
+    assert [one["left"] for one in unfinished] == [2]
+    more = plan_of(world, "toys:PixelMean", seeds=5)
+    with Board(store, more.distinct, more.pending(store), title="run", engine="local"):
+        run_here(more, store)
+    assert told(store, capsys)[1] == [], "all done, by a board that has heard of none"
+    (store.folder(plan.distinct[2].key) / "scores.npz").write_bytes(b"")
+    assert [one["left"] for one in told(store, capsys)[1]] == [1, 1]
+
+
+def test_keys_of_a_plan_go_with_its_last_board(world):
+    """A plan's keys lie beside its boards as long as there is one, and are never a path out."""
+    store, board, _ = board_of(world)
+    with board:
+        pass
+    (keys,) = (store.root / "live").glob("*.keys")
+    cells = plan_of(world, "toys:PixelMean", "toys:ImageOnly", seeds=2).distinct
+    assert keys.read_text().split() == sorted(cell.key[:16] for cell in cells)
+    (path,) = (store.root / "live").glob("*.json")
+    document = json.loads(path.read_bytes())
+    path.write_text(json.dumps(document | {"plan": "../../out"}))
+    assert read_boards(store) == [], "no name of a plan"
+    path.unlink()
+    other = plan_of(world, "toys:PixelMean", seeds=1).distinct
+    with Board(store, other, (), title="another", engine="local"):
+        pass
+    assert keys.exists(), "young: its board may be on its way"
+    os.utime(keys, (0, 0))
+    with Board(store, other, (), title="another", engine="local"):
+        pass
+    assert not keys.exists()
 
 
 def test_runs_that_share_a_plan_are_one_table(world):
@@ -261,7 +312,8 @@ def test_board_is_whole_at_every_look(world, monkeypatch):
             runs.join()
     assert counted == sorted(counted), "an older picture took a newer one's place"
     assert len(set(counted)) > 50
-    assert [path.name] == [one.name for one in (store.root / "live").iterdir()]
+    left = [one.name for one in (store.root / "live").iterdir() if one.suffix != ".keys"]
+    assert left == [path.name]
 
 
 def test_half_written_board_of_a_dead_run_is_swept(world):

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from ...datasets.errors import UsageError
 from ...datasets.plain import one_line
-from ..board import counts, left, read_boards
+from ..board import counts, left, not_run, read_boards
 from ..console import make_console
 from ..store import Status, Store
 from .inspect import FULL_OPTION, index_of
@@ -30,6 +30,7 @@ _CELL = (
 )
 _SHOWN = ("method", "dataset", "status", "label", "key", "error")
 _cell: Callable[[Line], tuple[Any, ...]] = itemgetter(*_CELL)
+_SETTLED = frozenset({Status.DONE.value, Status.FAILED.value})
 _TROUBLED = frozenset({Status.FAILED.value, Status.DAMAGED.value})
 
 
@@ -67,8 +68,11 @@ def status(
             raise UsageError("--watch shows every run on the store; leave out --json and TARGET")
         console = make_console(quiet=options.quiet)
         return follow(awaited(options.store, console, every), console, every)
+    unfinished: list[dict[str, Any]] = []
     if target is None and not options.methods:
-        lines, superseded = current(_stored(options, full))
+        stored = _stored(options, full)
+        unfinished += _unfinished(Store(options.store), stored)
+        lines, superseded = current(stored)
     else:
         lines, superseded = list(_planned(target, options)), 0
     counts = Counter((line["method"], line["dataset"], line["status"]) for line in lines)
@@ -81,7 +85,6 @@ def status(
         for line in lines
         if line["status"] in _TROUBLED
     ]
-    unfinished = [] if target or options.methods else list(_unfinished(Store(options.store)))
     if as_json:
         document = {"counts": rows, "troubled": troubled, "superseded": superseded}
         click.echo(json.dumps(document | {"unfinished": unfinished}, indent=1))
@@ -92,17 +95,23 @@ def status(
     return 0
 
 
-def _unfinished(store: Store) -> Iterator[dict[str, Any]]:
-    """Yield what runs that have ended left undone, and the command that goes on with each."""
+def _unfinished(store: Store, stored: Iterable[Line]) -> Iterator[dict[str, Any]]:
+    """Yield what runs that have ended left undone, and the command that goes on with each.
+
+    What a run has not heard of, as it was killed or another has done it, the store's cells tell.
+    """
+    settled = [line["key"] for line in stored if line["status"] in _SETTLED]
     by_plan: dict[str, list[dict[str, Any]]] = {}
     for board in read_boards(store):
         by_plan.setdefault(board["plan"], []).append(board)
     for boards in by_plan.values():
-        total = sum(one["total"] for one in counts(boards).values())
-        if left(boards) and not any(board["live"] for board in boards):
+        if not left(boards) or any(board["live"] for board in boards):
+            continue
+        if count := not_run(store, boards[0]["plan"], settled):
+            total = sum(one["total"] for one in counts(boards).values())
             command = next((board["command"] for board in boards if board["command"]), "")
             title = boards[0]["title"]
-            yield {"title": title, "cells": total, "left": left(boards), "command": command}
+            yield {"title": title, "cells": total, "left": count, "command": command}
 
 
 def _how_to_go_on(run: Mapping[str, Any]) -> str:
