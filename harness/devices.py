@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
+import warnings
 from collections.abc import Sequence
+from pathlib import Path
 
 from ..datasets.errors import UsageError
 
@@ -13,6 +16,9 @@ STACK_LIMIT = 18
 # On a CPU more flows than this push each other out of its cache (docs/speed.md).
 CPU_STACK_LIMIT = 6
 STACK_MODES = ("auto", "on", "off")
+# What a driver of NVIDIA's leaves to be seen, whether it works or not.
+DRIVER_FILES = ("/proc/driver/nvidia/version", "/dev/nvidiactl")
+REASON_LETTERS = 200
 
 
 def default_jobs(devices: Sequence[str]) -> int:
@@ -64,15 +70,77 @@ def resolve_device(text: str) -> str:
     import torch
 
     if text == "auto":
-        return "cuda:0" if torch.cuda.is_available() else "cpu"
+        return "cuda:0" if _cuda_works() else "cpu"
     name, _, index = text.partition(":")
     if name != "cuda":
         raise UsageError(f"--device {text}: unknown device; expected cpu, cuda, cuda:N or auto")
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    count = torch.cuda.device_count() if _cuda_works() else 0
     if not (index or "0").isdigit() or int(index or 0) >= count:
         have = f"cuda:0 to cuda:{count - 1}" if count else "no CUDA device"
-        raise UsageError(f"--device {text}: this machine has {have}; use cpu or auto")
+        why = "" if count else _why_no_cuda()
+        why = f" ({why})" if why else ""
+        raise UsageError(f"--device {text}: this machine has {have}{why}; use cpu or auto")
     return f"cuda:{index or 0}"
+
+
+def device_note(text: str, devices: Sequence[str]) -> str:
+    """Return what people are to be told of how ``auto`` was resolved, in one line.
+
+    Parameters
+    ----------
+    text
+        What was asked for.
+    devices
+        What `resolve_devices` made of it.
+
+    Returns
+    -------
+    str
+        Why the CPU computes where a GPU seems to be there. Empty where there is none, where it is
+        used, hidden by ``CUDA_VISIBLE_DEVICES``, or where the device was named.
+    """
+    if text != "auto" or tuple(devices) != ("cpu",):
+        return ""
+    import torch
+
+    why = "" if _hidden() else _why_no_cuda()
+    if not why and torch.backends.mps.is_available():
+        why = "Apple's GPU (MPS) is not supported; only CUDA is"
+    return f"computing on the CPU: {why}" if why else ""
+
+
+def _cuda_works() -> bool:
+    """Say whether torch can use a GPU; what it has to say otherwise is for `_why_no_cuda`."""
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.cuda.is_available()
+
+
+def _hidden() -> bool:
+    return os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+
+
+def _why_no_cuda() -> str:
+    """Return why torch cannot use a GPU whose driver is there; empty if none is to be seen."""
+    import torch
+
+    if not (shutil.which("nvidia-smi") or any(Path(name).exists() for name in DRIVER_FILES)):
+        return ""
+    if _hidden():
+        return "CUDA_VISIBLE_DEVICES hides all"
+    driver = "an NVIDIA driver is there, but"
+    if torch.version.cuda is None:
+        return f"{driver} this torch ({torch.__version__}) was built without CUDA"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.cuda.init()
+    except Exception as err:  # whatever a driver that is broken has torch raise
+        told = " ".join(str(err).split()).partition(". ")[0][:REASON_LETTERS]
+        return f"{driver} CUDA {torch.version.cuda} cannot use it: {told or type(err).__name__}"
+    return f"{driver} CUDA {torch.version.cuda} finds no GPU that it can use"
 
 
 def stack_limit(mode: str, device: str) -> int:

@@ -25,10 +25,13 @@ def probe(cell: str, target: str | None, options: Options) -> int:
     from ..store import Status, Store
     from ..storefolder import MARK
     from .run import grid_of, plan_grid
+    from .running import say_device
 
     console = make_console(quiet=options.quiet)
     device = resolve_device(options.device)
-    made = plan_grid(grid_of(target, options), options, make_console(stderr=True), None)
+    notes = make_console(stderr=True)
+    say_device(options.device, (device,), notes)
+    made = plan_grid(grid_of(target, options), options, notes, None)
     found = [c for c in made.distinct if cell in c.label or c.key.startswith(cell)]
     if len(found) != 1:
         some = ", ".join(c.label for c in (found or made.distinct)[:3])

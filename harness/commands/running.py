@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from ..devices import default_jobs, resolve_devices, stack_limit
+from ..devices import default_jobs, device_note, resolve_devices, stack_limit
 from ..engines.base import PULLING, EngineOptions, load_engine
 from .again import command_line
 from .asked import check_engine
@@ -42,6 +42,12 @@ def devices_of(options: Options) -> tuple[str, ...]:
     if joins and options.device == "cuda":
         return ("cuda:0",)  # what a cluster has, the machine it is asked from need not have
     return resolve_devices(options.device)
+
+
+def say_device(text: str, devices: Sequence[str], console: Console) -> None:
+    """Print, where the CPU computes though a GPU seems to be there, why."""
+    if note := device_note(text, devices):
+        console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
 
 
 def engine_options(options: Options, store: Store) -> EngineOptions:
@@ -124,6 +130,8 @@ def run_plan(made: Plan, store: Store, options: Options, console: Console) -> No
     if damaged:
         console.print(_damage_line(damaged), markup=False, highlight=False, soft_wrap=True)
     tunings = made.pending_tunings(store, pending, how.devices[0])
+    if pending and options.engine not in PULLING:
+        say_device(options.device, how.devices, console)
     if pending and options.engine in PULLING:
         key = write_request(store, made, keep_maps=options.keep_maps, timeout_s=options.timeout)
         how = replace(how, request=key)

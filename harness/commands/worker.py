@@ -17,6 +17,7 @@ from ..files import require_writable
 from ..requests import Request, check_plan, list_requests, local_grid, read_request
 from ..store import Status, Store
 from .options import ALLOW_OPTION
+from .running import say_device
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -117,6 +118,7 @@ def worker(
         data_root=data_root, datasets=_paths(datasets), weights=weights, allowed=allowed
     )
     console = make_console(stderr=True, quiet=quiet)
+    say_device(device, devices, console)
     plans: dict[str, Plan] = {}
     refused: set[str] = set()
     while True:
