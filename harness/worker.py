@@ -23,12 +23,13 @@ from .run_cell import run_cell
 from .scoring import SharedScores
 from .stacking import fit_stack
 from .store import Failure
-from .task import OUT_OF_MEMORY, Task
+from .task import OUT_OF_MEMORY, Task, image_set
 from .threads import compute_with_one_thread
 from .tune import run_tuning
 from .tuning import TuningTask
 
 if TYPE_CHECKING:
+    from ..datasets.images import ImageSet
     from ..methods.features import FeatureProvider
 
 Tell = Callable[[str, int, float, str], None]
@@ -113,12 +114,21 @@ def run_batch(tasks: Sequence[Task | TuningTask], stack: int, cache: Path, tell:
     features = FeatureProvider(first.backbone, first.device, cache, batch_scale=scale)
     cells = [task for task in tasks if isinstance(task, Task)]
     tunings = [task for task in tasks if isinstance(task, TuningTask)]
+    if cells:
+        features.expect(_images_of(cells))
     try:
         for index, task in enumerate(tunings):
             _run_one(tell, index, partial(run_tuning, task, features))
         _run_cells(tell, cells, stack, features)
     except StoreError as err:
         tell("fatal", 0, 0.0, str(err))
+
+
+def _images_of(cells: Sequence[Task]) -> ImageSet:
+    """Return every image of these cells once, for whoever works ahead."""
+    samples = {s.sha256: s for task in cells for s in (*task.train, *task.test)}
+    cell = cells[0]
+    return image_set(tuple(samples.values()), cell.identity.cell.image_size, timed=cell.exclusive)
 
 
 def _run_cells(tell: Tell, tasks: Sequence[Task], limit: int, features: FeatureProvider) -> None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Container, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
@@ -19,15 +17,14 @@ from ..datasets.errors import ContractError, StoreError, UsageError
 from ..datasets.images import ImageSet
 from .backbones import Backbone, BackboneSpec, load_backbone
 from .cache import Arrays, Recent, read_arrays, write_arrays
+from .passes import FORWARD_BATCH, Companions, decoded
 from .views import View, apply_view
 
 if TYPE_CHECKING:
     import torch
 
 # Part of every cache key: raise it when the same key would give other values.
-FEATURES_VERSION = 2
-FORWARD_BATCH = 16  # images per forward pass; larger ones are slower on CPU (cache misses)
-DECODERS = 2
+FEATURES_VERSION = 3
 MEMORY_BYTES = 512 * 2**20
 
 
@@ -96,6 +93,7 @@ class FeatureProvider:
         self._recent = Recent(memory_bytes)
         self._batch_scale = batch_scale
         self._batch = max(1, int(FORWARD_BATCH * batch_scale))
+        self._companions: Companions | None = None
         self.compute_s = 0.0  # seconds spent on computing features, for whoever takes the time
         # Entered around all that is shared by cells; the harness keeps a method's traces out there.
         self.guard: Callable[[], AbstractContextManager[None]] = nullcontext
@@ -131,6 +129,10 @@ class FeatureProvider:
     def remembers(self) -> bool:
         """Whether anything may be kept in memory for other cells."""
         return self._recent.limit > 0
+
+    def expect(self, images: ImageSet) -> None:
+        """Say which images will be asked for sooner or later: they fill up forward passes."""
+        self._companions = Companions(images)
 
     def uncached(self) -> FeatureProvider:
         """Return a provider on the same network that remembers nothing; to time the whole path."""
@@ -247,19 +249,49 @@ class FeatureProvider:
 
             start = time.perf_counter()
             with self.guard(), torch.inference_mode():
-                for indices, pixels in _decoded(images, list(missing.values()), prepare, batch):
-                    for i, arrays in zip(indices, compute(pixels), strict=True):
-                        fresh[images.hashes[i]] = arrays
-                        self._keep(folder, images.hashes[i], arrays)
+                for indices, pixels in decoded(images, list(missing.values()), prepare, batch):
+                    names = [images.hashes[i] for i in indices]
+                    others = self._fill(folder, images.size, pixels, prepare, batch, missing)
+                    # What repeats an image only to fill the pass has no name, and is dropped.
+                    for name, arrays in zip([*names, *others], compute(pixels), strict=False):
+                        fresh[name] = arrays
+                        self._keep(folder, name, arrays)
             self.compute_s += time.perf_counter() - start
         return [
             fresh[name] if item is None else item
             for name, item in zip(images.hashes, items, strict=True)
         ]
 
+    def _fill(
+        self,
+        folder: str,
+        size: int,
+        pixels: list[np.ndarray],
+        prepare: Callable[[np.ndarray], np.ndarray],
+        batch: int,
+        missing: Container[str],
+    ) -> list[str]:
+        """Fill a pass up where another cell could see its result; return the companions' hashes."""
+        if not (self.remembers or self.cache_dir):
+            return []
+
+        def wanted(name: str) -> bool:
+            return name not in missing and not self._has(folder, name)
+
+        companions = self._companions
+        some = companions.take(folder, size, batch - len(pixels), wanted) if companions else ()
+        names = []
+        for name, image in some:
+            pixels.append(prepare(image))
+            names.append(name)
+        pixels += pixels[-1:] * (batch - len(pixels))
+        return names
+
     def _folder(self, view: dict[str, Any]) -> str:
         whole = {
             "version": FEATURES_VERSION,
+            "device": self.device.partition(":")[0],
+            "batch": self._batch,
             "network": self.spec.name,
             "weights": self._weights_sha256,
             **({"precision": self.spec.precision} if self.spec.precision else {}),
@@ -285,6 +317,11 @@ class FeatureProvider:
                 self._recent.put((folder, name), arrays)
         return arrays
 
+    def _has(self, folder: str, name: str) -> bool:
+        path = self._path(folder, name)
+        known = self._recent.get((folder, name)) is not None
+        return known or (path is not None and path.exists())
+
     def _keep(self, folder: str, name: str, arrays: Arrays) -> None:
         self._recent.put((folder, name), arrays)
         path = self._path(folder, name)
@@ -294,27 +331,3 @@ class FeatureProvider:
             write_arrays(path, arrays)
         except OSError as err:
             raise StoreError(f"cannot write {path}: {err.strerror or err}") from err
-
-
-def _decoded(
-    images: ImageSet,
-    indices: list[int],
-    prepare: Callable[[np.ndarray], np.ndarray],
-    batch: int,
-) -> Iterator[tuple[list[int], list[np.ndarray]]]:
-    """Yield batches of prepared images, decoding the next ones while the caller computes."""
-
-    def load(index: int) -> np.ndarray:
-        return prepare(np.asarray(images[index]))
-
-    chunks = [indices[i : i + batch] for i in range(0, len(indices), batch)]
-    waiting: deque[tuple[list[int], list[Future[np.ndarray]]]] = deque()
-    with ThreadPoolExecutor(DECODERS) as pool:
-        for chunk in chunks:
-            waiting.append((chunk, [pool.submit(load, i) for i in chunk]))
-            # Two batches ahead keep the decoders busy; more would fill memory with pixels.
-            if len(waiting) > 2:
-                ready, done = waiting.popleft()
-                yield ready, [future.result() for future in done]
-        for ready, done in waiting:
-            yield ready, [future.result() for future in done]

@@ -51,7 +51,7 @@ def test_a_second_run_computes_nothing(tmp_path, counted):
     first = provider.maps(images, (8,))[8]
     again = provider.maps(images, (8,))[8]
     fresh = FeatureProvider(SPEC, cache_dir=tmp_path / "cache").maps(images, (8,))[8]
-    assert sum(counted) == 5
+    assert len(counted) == 1
     assert np.array_equal(first, again)
     assert np.array_equal(first, fresh)
 
@@ -62,7 +62,8 @@ def test_only_missing_images_are_computed(tmp_path, counted):
     provider = FeatureProvider(SPEC, cache_dir=tmp_path / "cache")
     provider.maps(images.subset([0, 1]), (8,))
     doubled = provider.maps(images.subset([4, 0, 1, 4]), (8,))[8]
-    assert counted == [2, 1]
+    assert len(counted) == 2
+    assert len(list((tmp_path / "cache").rglob("*.safetensors"))) == 3
     assert np.array_equal(doubled[0], doubled[3])
 
 

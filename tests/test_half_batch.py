@@ -27,13 +27,13 @@ def test_backbone_is_given_fewer_images(tmp_path, monkeypatch):
     """Feature maps are computed eight images at a time instead of sixteen, and are the same."""
     images = drawn_set(tmp_path, 18, size=64)
     found, sizes = [], []
-    real = features_module._decoded
+    real = features_module.decoded
 
     def spied(images, indices, prepare, batch):
         sizes.append(batch)
         return real(images, indices, prepare, batch)
 
-    monkeypatch.setattr(features_module, "_decoded", spied)
+    monkeypatch.setattr(features_module, "decoded", spied)
     for scale in (1.0, 0.5):
         provider = context_with(scale, "efficientnet_lite0").features
         found.append(provider.maps(images, (8,))[8])

@@ -20,7 +20,7 @@ from common import Given, Row, duel
 from PIL import Image
 
 from adrepro.datasets.images import ImageSet, file_sha256
-from adrepro.methods import features
+from adrepro.methods import passes
 from adrepro.methods.backbones import LITE0, parse_backbone
 from adrepro.methods.features import FeatureProvider
 
@@ -69,7 +69,7 @@ def draw(folder: Path, count: int) -> list[Path]:
 def provider_row(given: Given, images: ImageSet, strides: tuple[int, ...], what: str) -> Row:
     """Files to maps against forward passes on pixels in memory."""
     network = FeatureProvider(parse_backbone(LITE0))
-    batch = features.FORWARD_BATCH
+    batch = passes.FORWARD_BATCH
     first = images.subset(range(min(batch, len(images)))).array()
     pixels = network.backbone.normalise(first)
 

@@ -1,0 +1,95 @@
+"""An image's features are the same bytes whatever else is computed, before it or with it."""
+
+import numpy as np
+import pytest
+from method_images import drawn_set
+
+from adrepro.datasets.errors import DataError
+from adrepro.datasets.images import ImageSet
+from adrepro.methods import passes
+from adrepro.methods.backbones import Backbone, parse_backbone
+from adrepro.methods.features import FeatureProvider
+from adrepro.methods.views import View
+
+SPEC = parse_backbone("efficientnet_lite0")
+VIEWS = (View(0.0), View(90.0), View(30.0))
+
+
+@pytest.fixture
+def images(tmp_path):
+    return drawn_set(tmp_path / "images", 37)
+
+
+@pytest.fixture
+def passed(monkeypatch):
+    """Count the images of each forward pass."""
+    seen = []
+    whole = Backbone.normalise
+
+    def normalise(self, images):
+        seen.append(len(images))
+        return whole(self, images)
+
+    monkeypatch.setattr(Backbone, "normalise", normalise)
+    return seen
+
+
+def maps_of(provider: FeatureProvider, images: ImageSet) -> np.ndarray:
+    return provider.maps(images, (8, 32))[32]
+
+
+def pooled_of(provider: FeatureProvider, images: ImageSet) -> np.ndarray:
+    return provider.pooled(images, sizes=(64, 32), stride=32, views=VIEWS)
+
+
+@pytest.mark.parametrize("features", [maps_of, pooled_of])
+@pytest.mark.parametrize("expecting", [False, True])
+def test_what_was_computed_before_changes_no_byte(images, features, expecting):
+    """All at once, or in parts of any size in any order: equal bytes, image by image."""
+    whole = features(FeatureProvider(SPEC), images)
+    provider = FeatureProvider(SPEC)
+    if expecting:
+        provider.expect(images)
+    order = np.random.default_rng(0).permutation(len(images))
+    for part in np.split(order, [1, 3, 4, 20]):
+        found = features(provider, images.subset(list(part)))
+        assert found.tobytes() == whole[part].tobytes()
+
+
+def test_expected_images_fill_passes(images, passed):
+    """Asked for one by one, 37 images take three passes, not 37; each is computed once."""
+    provider = FeatureProvider(SPEC)
+    provider.expect(images)
+    for index in range(len(images)):
+        maps_of(provider, images.subset([index]))
+    assert passed == [16, 16, 16]
+
+
+def test_a_companion_that_cannot_be_read_fails_who_asks_for_it(images, tmp_path):
+    """Not the cell whose pass it was to fill."""
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no image")
+    paths = [broken, *images._paths]
+    everything = ImageSet(paths, ["0" * 64, *images.hashes], images.size)
+    provider = FeatureProvider(SPEC)
+    provider.expect(everything)
+    found = maps_of(provider, images.subset([5]))
+    assert found.tobytes() == maps_of(FeatureProvider(SPEC), images)[5].tobytes()
+    with pytest.raises(DataError, match=r"broken\.png"):
+        maps_of(provider, everything.subset([0]))
+
+
+def test_a_timed_image_passes_alone(images, passed):
+    """What nobody else sees is not filled up: latency is that of one image."""
+    maps_of(FeatureProvider(SPEC).uncached(), images.subset([0]))
+    assert passed == [1]
+
+
+def test_each_view_is_offered_each_image_once(images):
+    """Whether it was wanted or not; another view gets it too."""
+    companions = passes.Companions(images)
+    refused = images.hashes[:30]
+    first = [name for name, _ in companions.take("a", 64, 5, lambda n: n not in refused)]
+    assert first == list(images.hashes[30:35])
+    assert len(list(companions.take("a", 64, 50, lambda _n: True))) == 2
+    assert len(list(companions.take("b", 64, 50, lambda _n: True))) == 37
