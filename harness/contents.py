@@ -16,10 +16,17 @@ if TYPE_CHECKING:
     from ..methods.base import Method
 
 
-def content_sha256(path: Path) -> str:
+def content_sha256(path: Path, hash_file: Callable[[Path], str] = file_sha256) -> str:
     """Hash what a file holds, or every file below a folder with its path relative to it.
 
     The hash is the same wherever the file or the folder lies, and on every machine.
+
+    Parameters
+    ----------
+    path
+        The file or folder.
+    hash_file
+        File → hash, as `file_sha256`; a caller that asks again may remember them.
 
     Raises
     ------
@@ -29,7 +36,7 @@ def content_sha256(path: Path) -> str:
         Something in it cannot be read.
     """
     if path.is_file():
-        return file_sha256(path)
+        return hash_file(path)
     if not path.is_dir():
         raise ValueError("no such folder or file")
     names = (file.relative_to(path) for file in path.rglob("*") if file.is_file())
@@ -38,7 +45,7 @@ def content_sha256(path: Path) -> str:
         raise ValueError("no file in this folder")
     digest = hashlib.sha256()
     for name in found:
-        digest.update(f"{name.as_posix()}\0{file_sha256(path / name)}\n".encode())
+        digest.update(f"{name.as_posix()}\0{hash_file(path / name)}\n".encode())
     return digest.hexdigest()
 
 

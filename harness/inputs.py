@@ -5,6 +5,11 @@ every engine, this is asked in the process that fits and scores: before a cell, 
 is published, since files may be edited meanwhile. So a result lies under the key of its images,
 weights, settings and code. A file that is edited and put back in between changes nothing: what is
 read of images, masks and weights is held against its hash as it is read, see `datasets.verified`.
+
+Of a folder that a setting names, such as one of textures, the same is asked before and after. What
+is read of it meanwhile is a method's own affair: those of this package hold each texture against
+the hash that it had when the fit began; the libraries of other packages hold it against nothing.
+So an edit that is put back goes unnoticed if it was made before the fit began, or under those.
 """
 
 from __future__ import annotations
@@ -22,8 +27,6 @@ from .task import Sample, Task
 
 if TYPE_CHECKING:
     from .tuning import TuningTask
-
-_content = cache(content_sha256)  # a folder of textures may be large
 
 
 def check_inputs(task: Task) -> None:
@@ -66,6 +69,11 @@ def _check_method(name: str, settings: Any, keyed: str, source: str) -> None:
     if cls.content_settings and keyed_settings(cls, settings, _content) != keyed:
         what = " or ".join(f"{name}.{setting}" for setting in cls.content_settings)
         raise _other(f"what {what} names", "give all machines the same files")
+
+
+def _content(path: Path) -> str:
+    """Hash a file or folder that a setting names; of a large folder only what has changed."""
+    return content_sha256(path, known_sha256)
 
 
 def _check_weights(backbone: Any, expected: str) -> None:

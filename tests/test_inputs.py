@@ -87,7 +87,6 @@ def _fresh(monkeypatch):
     """Workers forked from this process begin without its memory of what was hashed."""
     fork_workers(monkeypatch)
     monkeypatch.setattr(verified, "_known", {})
-    inputs._content.cache_clear()
     inputs._source.cache_clear()
 
 

@@ -16,6 +16,7 @@ from PIL import Image, ImageOps
 
 from ...datasets.errors import DataError
 from ...datasets.images import decode
+from ...datasets.verified import known_sha256
 from .patterns import draw_pattern
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
@@ -49,16 +50,20 @@ class TextureSource:
         A folder of JPEG or PNG files, searched through its subfolders, e.g. DTD's ``images``;
         None for the photographs and patterns that need no download.
 
+    The files are hashed here, or known from before, and held against that whenever one is drawn:
+    all that a source draws is of one state of the folder.
+
     Raises
     ------
     DataError
-        The folder holds no such file.
+        The folder holds no such file, or one that cannot be read.
     """
 
     def __init__(self, folder: str | Path | None = None) -> None:
         self.files: tuple[Path, ...] = ()
         if folder is not None:
             self.files = _files(Path(folder))
+        self._sha256 = {path: _hash(path) for path in self.files}
 
     def draw(self, size: int, generator: np.random.Generator) -> np.ndarray:
         """Draw one texture.
@@ -81,15 +86,23 @@ class TextureSource:
         Raises
         ------
         DataError
-            The file that was drawn is no readable image.
+            The file that was drawn is no readable image, or has another content since.
         """
         if self.files:
-            picture = decode(self.files[generator.integers(len(self.files))])
+            path = self.files[generator.integers(len(self.files))]
+            picture = decode(path, self._sha256[path])
             fitted = ImageOps.fit(picture, (size, size), Image.Resampling.BILINEAR)
             return np.asarray(fitted, dtype=np.uint8)
         if generator.random() < 0.5:
             return draw_pattern(size, generator)
         return _crop(photograph(PHOTOGRAPHS[generator.integers(len(PHOTOGRAPHS))]), size, generator)
+
+
+def _hash(path: Path) -> str:
+    try:
+        return known_sha256(path)
+    except OSError as err:
+        raise DataError(f"texture {path}: cannot be read ({err.strerror or err})") from err
 
 
 def _files(folder: Path) -> tuple[Path, ...]:
