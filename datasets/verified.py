@@ -93,7 +93,7 @@ def read_verified(path: Path, sha256: str, read: Callable[[BinaryIO], Made]) -> 
     return read(io.BytesIO(content))
 
 
-def _opened(path: Path) -> BinaryIO:
+def _opened(path: Path) -> io.BufferedReader:
     """Open a regular file; reading from a pipe or a device might never end."""
     if not stat.S_ISREG(path.stat().st_mode):
         raise OSError(errno.EINVAL, "not a regular file", str(path))
