@@ -126,11 +126,12 @@ def _why_no_cuda() -> str:
     """Return why torch cannot use a GPU whose driver is there; empty if none is to be seen."""
     import torch
 
-    if not (shutil.which("nvidia-smi") or any(Path(name).exists() for name in DRIVER_FILES)):
+    seen = any(Path(name).exists() for name in DRIVER_FILES)
+    if not seen and not shutil.which("nvidia-smi"):
         return ""
     if _hidden():
         return "CUDA_VISIBLE_DEVICES hides all"
-    driver = "an NVIDIA driver is there, but"
+    driver = f"{'an NVIDIA driver is there' if seen else 'nvidia-smi is installed'}, but"
     if torch.version.cuda is None:
         return f"{driver} this torch ({torch.__version__}) was built without CUDA"
     try:
@@ -139,7 +140,7 @@ def _why_no_cuda() -> str:
             torch.cuda.init()
     except Exception as err:  # whatever a driver that is broken has torch raise
         told = " ".join(str(err).split()).partition(". ")[0][:REASON_LETTERS]
-        return f"{driver} CUDA {torch.version.cuda} cannot use it: {told or type(err).__name__}"
+        return f"{driver} CUDA {torch.version.cuda} cannot be used: {told or type(err).__name__}"
     return f"{driver} CUDA {torch.version.cuda} finds no GPU that it can use"
 
 

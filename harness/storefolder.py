@@ -84,6 +84,8 @@ class StoreFolder:
     def _check_schema(self) -> None:
         try:
             schema = json.loads((self.root / MARK).read_text())["adrepro_store"]
+            if type(schema) is not int:
+                raise TypeError(f"adrepro_store is {schema!r}, expected a whole number")
         except (OSError, ValueError, KeyError, TypeError) as err:
             raise StoreError(f"{self.root / MARK} is damaged ({err})") from err
         if schema > SCHEMA:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import platform
 import time
 from collections.abc import Callable, Container, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -290,7 +291,7 @@ class FeatureProvider:
     def _folder(self, view: dict[str, Any]) -> str:
         whole = {
             "version": FEATURES_VERSION,
-            "device": self.device.partition(":")[0],
+            "rounding": self._rounding,
             "batch": self._batch,
             "network": self.spec.name,
             "weights": self._weights_sha256,
@@ -298,6 +299,17 @@ class FeatureProvider:
             **view,
         }
         return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:32]
+
+    @cached_property
+    def _rounding(self) -> str:
+        """What the last bits depend on: features of unlike machines are kept apart."""
+        import torch
+
+        if self.device.startswith("cuda"):
+            kind = torch.cuda.get_device_name(self.device)
+        else:
+            kind = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+        return f"torch {torch.__version__} {kind}"
 
     @cached_property
     def _weights_sha256(self) -> str:

@@ -13,7 +13,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
-from ..datasets.errors import AdreproError
 from ..datasets.images import ImageSet
 
 FORWARD_BATCH = 16  # images per pass; larger ones are slower on CPU (cache misses)
@@ -52,7 +51,9 @@ class Companions:
         Yields
         ------
         tuple
-            An image that cannot be read is passed over: it fails the cell that asks for it.
+            An image that cannot be read, for whatever reason, is passed over: it fails the cell
+            that asks for it. Only one that kills the process as it is decoded is laid to the cell
+            whose pass it was to fill.
         """
         left = self._left.setdefault(view, deque(range(len(self._images))))
         images = self._images.resized(size) if left and count > 0 else self._images
@@ -62,7 +63,7 @@ class Companions:
                 continue
             try:
                 pixels = np.asarray(images[index])
-            except (AdreproError, OSError):
+            except Exception:  # noqa: S112 - what is wrong with it, its own cell will say
                 continue
             yield name, pixels
             count -= 1

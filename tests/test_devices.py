@@ -18,12 +18,12 @@ def machine(monkeypatch, tmp_path):
     """Make this machine look as if it had a driver, a build and a GPU, each working or not."""
     import torch
 
-    def look(*, driver=False, build="13.2", error=None, gpus=0, mps=False) -> None:
+    def look(*, driver=False, tool=False, build="13.2", error=None, gpus=0, mps=False) -> None:
         sign = tmp_path / "version"
         if driver:
             sign.write_text("NVRM version: 470")
         monkeypatch.setattr(devices, "DRIVER_FILES", (str(sign),))
-        monkeypatch.setattr(devices.shutil, "which", lambda _name: None)
+        monkeypatch.setattr(devices.shutil, "which", lambda name: f"/bin/{name}" if tool else None)
         monkeypatch.setattr(torch.version, "cuda", build)
         monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
         monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
@@ -46,12 +46,16 @@ def note() -> str:
 @pytest.mark.parametrize(
     ("seen", "said"),
     [
-        ({"driver": True, "error": TOO_OLD}, "cannot use it: The NVIDIA driver on your system is"),
+        ({"driver": True, "error": TOO_OLD}, "there, but CUDA 13.2 cannot be used: The NVIDIA"),
+        (
+            {"tool": True, "error": "Found no NVIDIA driver"},
+            "nvidia-smi is installed, but CUDA 13.2",
+        ),
         ({"driver": True}, "CUDA 13.2 finds no GPU that it can use"),
         ({"driver": True, "build": None}, "was built without CUDA"),
         ({"mps": True}, "Apple's GPU (MPS) is not supported"),
     ],
-    ids=["too old", "no GPU", "build for CPUs", "Apple"],
+    ids=["too old", "no driver", "no GPU", "build for CPUs", "Apple"],
 )
 def test_auto_says_why_a_gpu_is_not_used(machine, seen, said):
     """A driver that cannot be used, or a GPU that is not supported: the CPU, and why, in a line."""

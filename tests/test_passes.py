@@ -79,6 +79,34 @@ def test_a_companion_that_cannot_be_read_fails_who_asks_for_it(images, tmp_path)
         maps_of(provider, everything.subset([0]))
 
 
+@pytest.mark.parametrize("error", [MemoryError, ValueError])
+def test_a_companion_that_takes_too_much_is_passed_over(images, monkeypatch, error):
+    """Whatever reading it raises, out of memory too, is not laid to another cell."""
+    provider = FeatureProvider(SPEC)
+    provider.expect(images)
+    whole = ImageSet.__getitem__
+
+    def read(self, index):
+        if len(self) == len(images):  # the companions, not what was asked for
+            raise error
+        return whole(self, index)
+
+    asked = images.subset([5])
+    monkeypatch.setattr(ImageSet, "__getitem__", read)
+    assert maps_of(provider, asked).shape[0] == 1
+
+
+def test_features_of_unlike_machines_are_kept_apart(images, tmp_path, monkeypatch):
+    """Another processor rounds otherwise: in one folder, each has its own features."""
+    import torch
+
+    one = images.subset([0])
+    for capability in ("AVX2", "AVX512"):
+        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda c=capability: c)
+        maps_of(FeatureProvider(SPEC, cache_dir=tmp_path / "cache"), one)
+    assert len(list((tmp_path / "cache").rglob("*.safetensors"))) == 2
+
+
 def test_a_timed_image_passes_alone(images, passed):
     """What nobody else sees is not filled up: latency is that of one image."""
     maps_of(FeatureProvider(SPEC).uncached(), images.subset([0]))

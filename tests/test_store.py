@@ -137,6 +137,14 @@ def test_newer_store_is_refused(store):
         Store(store.root)
 
 
+@pytest.mark.parametrize("schema", ["2", None, [], 1.5, True])
+def test_mark_that_names_no_schema_is_damage(store, schema):
+    """One line that names the file, whatever is in it."""
+    (store.root / "store.json").write_text(json.dumps({"adrepro_store": schema}))
+    with pytest.raises(StoreError, match=r"store\.json is damaged"):
+        Store(store.root)
+
+
 def test_full_device_leaves_the_old_state(store):
     """A device that is full while a result is written keeps the cell as it was."""
     import resource
