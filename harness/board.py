@@ -19,7 +19,14 @@ from types import TracebackType
 from typing import Any
 
 from ..datasets.owners import FOREIGN_AGE_S
-from .boardkeys import DIGITS, left_of, replace_whole, sweep_keys, write_keys
+from .boardkeys import (
+    DIGITS,
+    left_of,
+    read_bounded,
+    replace_whole,
+    sweep_keys,
+    write_keys,
+)
 from .cell import canonical_json
 from .engines.base import Event
 from .files import sha256
@@ -217,15 +224,15 @@ def read_boards(store: Store) -> list[dict[str, Any]]:
 def _load(path: Path) -> dict[str, Any]:
     """Return a board; empty where it is none, e.g. of another version."""
     try:
-        board = json.loads(path.read_bytes())
+        board = json.loads(read_bounded(path))
         wanted = ("who", "plan", "title", "engine", "total", "stored", "count", "ended")
         wanted += ("done", "failed", "left_s", "flying", "elapsed_s")
         board = {name: board[name] for name in wanted} | {"command": str(board.get("command", ""))}
         bytes.fromhex(board["plan"])  # it names a file
-        counts([board])
+        left([board])
         seconds_left([board | {"live": True}])
         return board
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}
 
 
@@ -260,19 +267,22 @@ def left(boards: Iterable[Mapping[str, Any]]) -> int:
     return sum(one["total"] - one["done"] - one["failed"] for one in seen)
 
 
-def not_run(store: Store, plan: str, settled: Iterable[str]) -> int:
+def not_run(store: Store, board: Mapping[str, Any], settled: Iterable[str]) -> int | None:
     """Return how many cells of a board's plan have neither finished nor failed, whoever ran them.
+
+    None where its keys are not kept, or cannot be read.
 
     Parameters
     ----------
     store
         The store.
-    plan
-        The board's ``plan``.
+    board
+        One of the plan's.
     settled
         Keys of the store's cells that are done or have failed.
     """
-    return left_of(store.root / FOLDER, plan, {key[:DIGITS] for key in settled})
+    ran, total = {key[:DIGITS] for key in settled}, sum(board["total"].values())
+    return left_of(store.root / FOLDER, board["plan"], ran, total)
 
 
 def both(*listeners: Callable[[Event], None]) -> Callable[[Event], None]:

@@ -7,7 +7,10 @@ of the same and of other plans, is known by their keys alone.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import re
+import stat
 import time
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -19,6 +22,9 @@ from ..datasets.owners import temporary_name
 DIGITS = 16
 # A file without a board that is younger than this may be that of a run whose board is on its way.
 YOUNG_S = 3600.0
+# Nobody writes a longer file here: keys of four million cells, a board of many in flight.
+LONGEST = 64 * 2**20
+_LINES = re.compile(rb"(?:[0-9a-f]{%d}\n)*" % DIGITS)
 
 
 def write_keys(folder: Path, plan: str, keys: Iterable[str]) -> None:
@@ -37,8 +43,10 @@ def write_keys(folder: Path, plan: str, keys: Iterable[str]) -> None:
     replace_whole(_file(folder, plan), text.encode())
 
 
-def left_of(folder: Path, plan: str, settled: Collection[str]) -> int:
-    """Return how many cells of a plan are not among those that have run; 0 where no keys are kept.
+def left_of(folder: Path, plan: str, settled: Collection[str], total: int) -> int | None:
+    """Return how many cells of a plan are not among those that have run.
+
+    None where that cannot be told: no keys are kept, or not those of all of its cells.
 
     Parameters
     ----------
@@ -46,12 +54,34 @@ def left_of(folder: Path, plan: str, settled: Collection[str]) -> int:
         As of `write_keys`.
     settled
         The keys of cells that are done or have failed, `DIGITS` of each.
+    total
+        How many cells the plan has, each key counted once.
     """
     try:
-        keys = _file(folder, plan).read_text(encoding="ascii").split()
-    except (OSError, ValueError):
-        return 0
-    return len(set(keys).difference(settled))
+        data = read_bounded(_file(folder, plan))
+    except OSError:
+        return None
+    keys = set(data.decode("ascii").split()) if _LINES.fullmatch(data) else set()
+    # One line too few or too many, or one twice: it is not the file that was written.
+    whole = len(keys) == total == len(data) // (DIGITS + 1)
+    return len(keys.difference(settled)) if whole else None
+
+
+def read_bounded(path: Path) -> bytes:
+    """Return a regular file's content; what lies in a shared folder may be anything.
+
+    Raises
+    ------
+    OSError
+        It cannot be read, is a pipe or a device, or is longer than `LONGEST`.
+    """
+    seen = path.stat()
+    if not stat.S_ISREG(seen.st_mode):  # opening a pipe would last until somebody writes into it
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    if seen.st_size > LONGEST:
+        raise OSError(errno.EFBIG, "longer than any that is written", str(path))
+    with path.open("rb") as stream:
+        return stream.read(LONGEST)
 
 
 def sweep_keys(folder: Path, plans: Collection[str]) -> None:

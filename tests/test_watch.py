@@ -183,6 +183,34 @@ def test_cells_that_an_ended_run_has_not_heard_of_are_not_left(world, capsys):
     assert [one["left"] for one in told(store, capsys)[1]] == [1, 1]
 
 
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda path: path.unlink(),
+        lambda path: path.write_bytes(path.read_bytes()[:-1]),
+        lambda path: path.write_bytes(path.read_bytes()[:17]),
+        lambda path: path.write_bytes(path.read_bytes()[:17] * 4),
+        lambda path: path.write_bytes(path.read_bytes() + b"0" * 16 + b"\n"),
+        lambda path: path.write_bytes(b"\0" * path.stat().st_size),
+        lambda path: os.truncate(path, 2**40),
+        lambda path: (path.unlink(), path.mkdir()),
+        lambda path: (path.unlink(), os.mkfifo(path)),
+    ],
+    ids=["gone", "torn", "short", "twice", "long", "zeros", "huge", "folder", "pipe"],
+)
+def test_without_the_keys_a_board_speaks_for_itself(world, capsys, spoil):
+    """A plan's keys that are not to be had are no cells that have run; nobody waits for them."""
+    store, board, tasks = board_of(world)
+    with board:
+        board(Event(kind="done", task=tasks[0]))
+    assert [one["left"] for one in told(store, capsys)[1]] == [4], "the store has none of them"
+    (keys,) = (store.root / "live").glob("*.keys")
+    spoil(keys)
+    said, unfinished = told(store, capsys)
+    assert said == ["a title: its last run ended with 3 of 4 cells not run"]
+    assert [one["left"] for one in unfinished] == [3]
+
+
 def test_keys_of_a_plan_go_with_its_last_board(world):
     """A plan's keys lie beside its boards as long as there is one, and are never a path out."""
     store, board, _ = board_of(world)
@@ -244,13 +272,27 @@ def test_words_of_a_method_cannot_steer_the_terminal(world):
     assert "epoch 3 [bold]x[/bold]" in text
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"who": 1}', b"\xff\x00"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"who": 1}', b"\xff\x00", b"[" * 10**6])
 def test_damaged_board_is_left_out(world, content):
     """A board that cannot be read stops nobody."""
     store, board, _ = board_of(world)
     with board:
         (store.root / "live" / "x.json").write_bytes(content)
         assert len(read_boards(store)) == 1
+
+
+def test_board_that_is_no_document_of_usual_size_is_left_out(world, capsys):
+    """A pipe is not waited for, nothing huge is read, and numbers are numbers."""
+    store, board, _ = board_of(world)
+    with board:
+        (path,) = (store.root / "live").glob("*.json")
+        os.mkfifo(path.with_name("pipe.json"))
+        path.with_name("huge.json").write_bytes(path.read_bytes())
+        os.truncate(path.with_name("huge.json"), 2**40)
+        text = json.loads(path.read_bytes()) | {"total": {"toys:PixelMean": "4"}}
+        path.with_name("text.json").write_text(json.dumps(text))
+        assert [one["name"] for one in read_boards(store)] == [path.stem]
+    assert [one["left"] for one in told(store, capsys)[1]] == [4]
 
 
 def test_silent_run_elsewhere_is_said_to_be(world):

@@ -98,16 +98,19 @@ def status(
 def _unfinished(store: Store, stored: Iterable[Line]) -> Iterator[dict[str, Any]]:
     """Yield what runs that have ended left undone, and the command that goes on with each.
 
-    What a run has not heard of, as it was killed or another has done it, the store's cells tell.
+    What a run has not heard of, as it was killed or another has done it, the store's cells tell;
+    where the keys of its plan are not to be had, what it has heard itself stands.
     """
     settled = [line["key"] for line in stored if line["status"] in _SETTLED]
     by_plan: dict[str, list[dict[str, Any]]] = {}
     for board in read_boards(store):
         by_plan.setdefault(board["plan"], []).append(board)
     for boards in by_plan.values():
-        if not left(boards) or any(board["live"] for board in boards):
+        heard = left(boards)
+        if not heard or any(board["live"] for board in boards):
             continue
-        if count := not_run(store, boards[0]["plan"], settled):
+        count = not_run(store, boards[0], settled)
+        if count := heard if count is None else count:
             total = sum(one["total"] for one in counts(boards).values())
             command = next((board["command"] for board in boards if board["command"]), "")
             title = boards[0]["title"]
