@@ -1,5 +1,6 @@
 """A command that is made of options asks for the same again, from any folder."""
 
+import json
 import os
 import shlex
 import subprocess
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from adrepro.harness.commands.again import SELECTING, command_line
 from adrepro.harness.commands.options import Options, grid_options
+from conftest import write_mvtec
 from toys import PixelMean
 
 NAMES = st.text("ab ~'\"$\\;*é-", min_size=1, max_size=8).map(lambda text: f"x{text}x")
@@ -164,3 +166,32 @@ def test_run_goes_on_from_another_folder(world, monkeypatch, root):
     assert len(list((place / "runs").glob("cells/??/*/result.json"))) == 2
     assert world.reproduce("status", "--store", place / "runs") == 0
     assert "last run" not in world.stdout
+
+
+@pytest.mark.parametrize("root", ["ADREPRO_DATA", "./data"])
+def test_run_on_drawn_and_real_images_goes_on_from_another_folder(world, monkeypatch, root):
+    """Neither is the real dataset missing there, nor are other images read that lie there."""
+    place, elsewhere = world.root / "place", world.root / "elsewhere"
+    place.mkdir()
+    elsewhere.mkdir()
+    world.data.rename(place / "data")
+    write_mvtec(elsewhere / "data" / "mvtec_ad", categories=("screw", "bottle"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(world.root / "cache"))
+    monkeypatch.delenv("ADREPRO_DATA", raising=False)
+    monkeypatch.chdir(place)
+    grid = ["run", "-m", "toys:PixelMean", "-d", "synthetic,mvtec_ad", "-c", "bottle"]
+    grid += ["--seeds", "1", "--device", "cpu", "--jobs", "1", "--noise", "0"]
+    with monkeypatch.context() as patch:
+        patch.setattr("adrepro.harness.missing.run_missing", lambda *_args, **_given: None)
+        if root == "ADREPRO_DATA":
+            patch.setenv("ADREPRO_DATA", "data")
+        world.reproduce(*grid)
+    monkeypatch.chdir(elsewhere)
+    assert world.reproduce("status", "--store", place / "runs", "--json") == 0
+    (left,) = json.loads(world.stdout)["unfinished"]
+    assert left["left"] == 2
+    assert f"-d synthetic,mvtec_ad={place}/data/mvtec_ad " in left["command"]
+    world.reproduce(*shlex.split(left["command"])[1:])  # drawn and real: no report of both
+    assert world.reproduce("status", "--store", place / "runs", "--json") == 0
+    assert json.loads(world.stdout)["unfinished"] == [], "the very cells that were left"
+    assert sorted(path.name for path in (place / "data").iterdir()) == ["mvtec_ad"]

@@ -177,13 +177,31 @@ def run_plan(made: Plan, store: Store, options: Options, console: Console) -> No
 def _with_data_root(made: Plan, options: Options) -> Options:
     """Return options that find the same images from any folder.
 
-    A plan that draws images is left alone: where no data root is given, they are drawn elsewhere.
+    Images that are drawn get no data root that was not given, as they would be drawn below it; of
+    what is asked for beside them, each dataset is named with its own folder.
     """
     from ...datasets.catalog import resolve_data_root
 
-    if options.data_root is not None or made.synthetic:
+    if options.data_root is not None:
         return options
-    return replace(options, data_root=resolve_data_root())
+    if not made.synthetic:
+        return replace(options, data_root=resolve_data_root())
+    datasets = tuple(map(_located, made.grid.datasets))
+    if options.datasets or datasets == made.grid.datasets:
+        return replace(options, datasets=options.datasets and datasets)
+    # Where datasets are named, a target's own categories and a preset's are not taken.
+    own = made.grid.categories or dict.fromkeys(one.cell.category for one in made.cells)
+    return replace(options, datasets=datasets, categories=tuple(own))
+
+
+def _located(text: str) -> str:
+    """Return ``NAME=PATH`` for a dataset that was found below the default data root."""
+    from ...datasets.catalog import dataset_info, locate, parse_dataset_spec
+
+    name, path = parse_dataset_spec(text)
+    info = dataset_info(name)
+    found = None if path or info.synthetic else locate(info)
+    return f"{name}={found.absolute()}" if found else text
 
 
 def _damage_line(damaged: Sequence[Record]) -> str:
