@@ -17,6 +17,7 @@ from .base import Method
 FOLLOWED = (
     "adrepro.methods",
     "adrepro.datasets.images",
+    "adrepro.datasets.verified",
     "adrepro.datasets.pixels",
     "adrepro.datasets.seeds",
 )
