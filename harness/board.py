@@ -63,7 +63,8 @@ class Board:
     forecast
         How long the rest will take; it is asked only.
     command
-        What goes on with the run, to be typed; empty if that is not known.
+        What goes on with the run, to be typed; empty if that is not known. It is kept as it is: a
+        secret must not be in it.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class Board:
             "plan": sha256(canonical_json(sorted(cells)).encode()),
             "title": title,
             "engine": engine,
-            "command": redacted(command),
+            "command": command,
             "total": dict(total),
             "stored": {method: total[method] - waiting[method] for method in total},
         }

@@ -33,23 +33,30 @@ def redacted(text: str) -> str:
     text
         What a method printed, a message or a traceback.
     """
+    return "~".join(split_at_home(without_secrets(text)))
+
+
+def without_secrets(text: str) -> str:
+    """Return a text without credentials and secret values."""
     for value in _secrets():
         text = text.replace(value, HIDDEN)
     text = _ADDRESS.sub(rf"\1{HIDDEN}@", text)
-    text = _AUTHORISATION.sub(rf"\1 {HIDDEN}", text)
-    return "~".join(split_at_home(text))
+    return _AUTHORISATION.sub(rf"\1 {HIDDEN}", text)
 
 
-def split_at_home(text: str) -> list[str]:
+def split_at_home(text: str, *, whole_paths: bool = False) -> list[str]:
     """Return what stands before, between and behind the places where a text names the home folder.
 
     Parameters
     ----------
     text
         Any text.
+    whole_paths
+        Only where a path begins with it: ``/mnt/root/x`` does not name ``/root``.
     """
     homes = "|".join(map(re.escape, _homes()))
-    return re.split(rf"(?:{homes})(?=$|[\\/\s'\":;,)\]])", text) if homes else [text]
+    start = r"(?:^|(?<=[=:,;\s'\"(]))" if whole_paths else ""
+    return re.split(rf"{start}(?:{homes})(?=$|[\\/\s'\":;,)\]])", text) if homes else [text]
 
 
 def redacted_values(value: Any) -> Any:

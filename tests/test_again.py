@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -40,14 +41,14 @@ def options_of(words) -> Options:
     return found[0]
 
 
-def typed(command: str, home: Path, folder: Path) -> list[str]:
+def typed(command: str, home: Path, folder: Path, shell: str = "sh") -> list[str]:
     """Return the words that a shell in a folder makes of a command, without the program's name."""
     script = f"reproduce() {{ printf '%s\\0' \"$@\"; }}; {command}"
     made = subprocess.run(
-        ["sh", "-c", script], env={**os.environ, "HOME": str(home)}, cwd=folder,
-        capture_output=True, text=True, check=True,
+        [shell, "-c", script], env={**os.environ, "HOME": str(home)}, cwd=folder,
+        capture_output=True, check=True,
     )  # fmt: skip
-    return made.stdout.split("\0")[:-1]
+    return os.fsdecode(made.stdout).split("\0")[:-1]
 
 
 def absolute(options: Options) -> Options:
@@ -111,6 +112,44 @@ def test_home_folder_is_not_named_and_comes_back(tmp_path, monkeypatch, inside):
         },
         engine_settings={"logs": f"{place}/logs", "setup": f". {home}/env"},
     )
+
+
+STRANGE = [
+    "a  b",
+    "a   b",
+    "a\tb",
+    "a\nb\n",
+    "a\u00a0b",
+    "\U0001f469\u200d\U0001f52c",
+    "\x1b[2J'\\0",
+    "\udcff",
+]
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="sh need not know $'…'")
+def test_words_that_are_not_seen_are_one_line_and_come_back(tmp_path, monkeypatch):
+    """Blanks in a row, tabs, line ends, joiners: the line is printable, bash reads it back."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    papers = [f"{tmp_path}/home/{name}" for name in STRANGE]
+    words = [word for name in papers for word in ("--papers", name)]
+    options = options_of([*words, "--store", f"{tmp_path}/{STRANGE[2]}"])
+    command = command_line(("run",), options)
+    assert command.isprintable()
+    read = typed(command, tmp_path / "home", tmp_path, shell="bash")
+    assert options_of(read[1:]) == absolute(options)
+
+
+def test_home_folder_is_one_only_where_a_path_begins(tmp_path, monkeypatch):
+    """Reached by a link, its other name within a path is no way to it; a path below it is."""
+    real, link = tmp_path / "real", tmp_path / "home"
+    real.mkdir()
+    link.symlink_to(real)
+    monkeypatch.setenv("HOME", str(link))
+    store = f"/mnt{real}/st"
+    options = options_of(["--store", store, "--papers", f"{real}/p", "--out", f"/x{link}"])
+    words = typed(command_line(("run",), options), link, tmp_path)
+    assert words == ["run", "--store", store, "--out", f"/x{link}", "--papers", f"{link}/p"]
 
 
 def test_shares_of_a_percent_and_of_a_second():

@@ -144,9 +144,10 @@ def test_what_an_ended_run_has_left_is_said_until_a_run_of_its_plan_begins(world
         run_here(plan_of(world, plan.distinct[1].method.name, seeds=1), store)
         board(Event(kind="done", task=tasks[1]))
         assert told(store, capsys) == ([], []), "a run that goes on has left nothing"
-    line = "a title: its last run ended with 2 of 4 cells not run; to go on: reproduce run -c"
+    line = "a title: its last run ended with 2 of 4 cells not run; to go on: "
     said, unfinished = told(store, capsys)
-    assert said == [f"{line} '[2Ja b'"]
+    assert said == [f"{line}the command that `reproduce status --json` shows"]
+    assert unfinished[0]["command"] == "reproduce run -c '\x1b[2Ja b'"
     assert [(one["title"], one["cells"], one["left"]) for one in unfinished] == [("a title", 4, 2)]
     (path,) = (store.root / "live").glob("*.json")
     long_ago = time.time() - 10 * KEEP_S
@@ -160,6 +161,17 @@ def test_what_an_ended_run_has_left_is_said_until_a_run_of_its_plan_begins(world
         pass
     assert told(store, capsys) == ([], [])
     assert not path.exists()
+
+
+def test_a_run_s_command_is_shown_as_it_is(world, capsys):
+    """Each word was redacted where it was made: what looks like a token's value stays."""
+    command = "reproduce run -c token --per-image-minmax --store $'/a\\040 b'"
+    _, board, _ = board_of(world, command=command)
+    with board:
+        pass
+    said, unfinished = told(Store(world.store), capsys)
+    assert said[0].endswith(f"; to go on: {command}")
+    assert unfinished[0]["command"] == command
 
 
 def test_cells_that_an_ended_run_has_not_heard_of_are_not_left(world, capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import click
 
 from ...datasets.errors import UsageError
-from ..redact import redacted, split_at_home
+from ..redact import split_at_home, without_secrets
 from .options import Options, grid_options
 
 # What only says how a run is shown.
@@ -33,7 +34,8 @@ def command_line(
     """Return the command that gives these options, ready for a shell in any folder.
 
     Paths are absolute; what lies below the home folder is named by ``~`` or ``$HOME``, and secrets
-    are hidden, see `redact`.
+    are hidden, see `redact`. It is one printable line: words with line ends, tabs or letters that
+    are not seen are written as ``$'…'``, which bash, zsh and ksh read.
 
     Parameters
     ----------
@@ -69,13 +71,29 @@ def command_line(
 
 def _quoted(text: str) -> str:
     """Return a text as a shell's word that names no home folder; the shell puts it in again."""
-    parts = [redacted(part) for part in split_at_home(text)]
-    quoted = [shlex.quote(part) if part else "" for part in parts]
+    parts = split_at_home(without_secrets(text), whole_paths=True)
+    quoted = [_printable(part) if part else "" for part in parts]
     if parts[0] == "" and (parts[1:] == [""] or "".join(parts[1:2]).startswith("/")):
         # At a word's beginning a tilde is enough, with nothing quoted as far as the slash.
         slash, rest = parts[1][:1], parts[1][1:]
-        quoted[:2] = [f"~{slash}{shlex.quote(rest) if rest else ''}"]
+        quoted[:2] = [f"~{slash}{_printable(rest) if rest else ''}"]
     return '"$HOME"'.join(quoted) or "''"
+
+
+def _printable(text: str) -> str:
+    """Return a text quoted for a shell, on one line and with nothing that is not seen."""
+    if text.isprintable():
+        return shlex.quote(text)
+    return f"$'{''.join(map(_escaped, text))}'"
+
+
+def _escaped(char: str) -> str:
+    if char in "\\'":
+        return f"\\{char}"
+    if char.isprintable():
+        return char
+    # Octal digits of bytes mean the same in every locale, and in every shell that knows $'…'.
+    return "".join(f"\\{byte:03o}" for byte in os.fsencode(char))
 
 
 def _texts(name: str, value: Any) -> Iterator[str]:

@@ -91,7 +91,7 @@ def status(
     elif not options.quiet:
         _print(rows, troubled, superseded)
         for run in unfinished:
-            click.echo(one_line(_how_to_go_on(run)))
+            click.echo(_how_to_go_on(run))
     return 0
 
 
@@ -118,8 +118,11 @@ def _unfinished(store: Store, stored: Iterable[Line]) -> Iterator[dict[str, Any]
 
 
 def _how_to_go_on(run: Mapping[str, Any]) -> str:
-    line = f"{run['title']}: its last run ended with {run['left']} of {run['cells']} cells not run"
-    return line + (f"; to go on: {run['command']}" if run["command"] else "")
+    title, command = one_line(run["title"]), run["command"]
+    line = f"{title}: its last run ended with {run['left']} of {run['cells']} cells not run"
+    if not command.isprintable():  # of another hand or version: changed, it would ask for more
+        return f"{line}; to go on: the command that `reproduce status --json` shows"
+    return line + (f"; to go on: {command}" if command else "")
 
 
 def _stored(options: Options, full: bool) -> list[Line]:
