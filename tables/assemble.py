@@ -117,7 +117,10 @@ def on_the_papers_data(target: Target, runs: Sequence[Run]) -> tuple[tuple[Run, 
         raise UsageError("results on real and on synthetic data in one frame: report them apart")
     if True not in kinds:
         return tuple(runs), False
-    return tuple(replace(r, dataset=stand_ins.get(r.dataset, r.dataset)) for r in runs), True
+    return tuple(
+        replace(run, dataset=stand_ins.get(run.dataset, run.dataset), stored_as=run.dataset)
+        for run in runs
+    ), True
 
 
 def _inside(target: Target, runs: Sequence[Run]) -> tuple[Run, ...]:

@@ -56,6 +56,8 @@ class Run:
         Column → its number, exact, for all of `FRACTIONS` and `AMOUNTS`; None where undefined.
     facts
         All columns but the fractions, None where missing.
+    stored_as
+        The dataset in the store, where ``dataset`` is the one that its images stand for.
     """
 
     method: str
@@ -69,11 +71,12 @@ class Run:
     synthetic: bool
     metrics: Mapping[str, Fraction | None]
     facts: Mapping[str, Any]
+    stored_as: str = ""
 
     @property
     def label(self) -> str:
-        """Short human name, as the harness prints it."""
-        where = f"{self.method}/{self.dataset}/{self.category}"
+        """Short human name, as the harness prints it and its commands find it."""
+        where = f"{self.method}/{self.stored_as or self.dataset}/{self.category}"
         return f"{where}/noise{level(self.noise)}/seed{self.seed}"
 
 

@@ -234,3 +234,11 @@ def test_run_on_drawn_and_real_images_goes_on_from_another_folder(world, monkeyp
     assert world.reproduce("status", "--store", place / "runs", "--json") == 0
     assert json.loads(world.stdout)["unfinished"] == [], "the very cells that were left"
     assert sorted(path.name for path in (place / "data").iterdir()) == ["mvtec_ad"]
+
+
+def test_what_made_a_run_stop_is_not_repeated():
+    """With it, the command that goes on would end at the same failure."""
+    options = options_of(["--fail-fast", "--max-failures", "2", "--seeds", "2"])
+    again = command_line(("run",), options)
+    assert "--seeds 2" in again
+    assert "fail" not in again

@@ -86,8 +86,9 @@ def test_watch_ends_when_its_run_is_killed_under_way(world, running):
     assert watcher.returncode == 1
     assert re.search(r"all runs have ended: 0 failed, [1-6] not run", said)
     # Whoever looks only now sees that nothing is at work.
-    assert status(world) == 0
+    assert status(world) == 1
     assert "no run is at work" in world.stdout
+    assert "to go on: reproduce run" in world.stdout
 
 
 def board_of(world, **given):

@@ -14,8 +14,8 @@ from ...datasets.errors import UsageError
 from ..redact import split_at_home, without_secrets
 from .options import Options, grid_options
 
-# What only says how a run is shown.
-_NOT_REPEATED = frozenset({"quiet", "dry_run"})
+# What only says how a run is shown, or made it stop: again, it would stop at the same failure.
+_NOT_REPEATED = frozenset({"quiet", "dry_run", "fail_fast", "max_failures"})
 # Said also where they are the defaults, which are below the current folder.
 _ALWAYS = frozenset({"store", "out"})
 _PATHS = frozenset({"store", "out", "data_root", "weights", "papers"})

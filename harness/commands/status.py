@@ -67,7 +67,8 @@ def status(
         if as_json or target is not None:
             raise UsageError("--watch shows every run on the store; leave out --json and TARGET")
         console = make_console(quiet=options.quiet)
-        return follow(awaited(options.store, console, every), console, every)
+        code = follow(awaited(options.store, console, every), console, every)
+        return _left_behind(options, full) if code is None else code
     unfinished: list[dict[str, Any]] = []
     if target is None and not options.methods:
         stored = _stored(options, full)
@@ -93,6 +94,16 @@ def status(
         for run in unfinished:
             click.echo(_how_to_go_on(run))
     return 0
+
+
+def _left_behind(options: Options, full: bool) -> int:
+    """Say what runs that have ended left undone; return 1 if anything, or if a cell failed."""
+    stored = _stored(options, full)
+    unfinished = list(_unfinished(Store(options.store), stored))
+    for run in unfinished:
+        click.echo(_how_to_go_on(run))
+    lines, _ = current(stored)
+    return 1 if unfinished or any(line["status"] in _TROUBLED for line in lines) else 0
 
 
 def _unfinished(store: Store, stored: Iterable[Line]) -> Iterator[dict[str, Any]]:

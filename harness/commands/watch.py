@@ -47,7 +47,7 @@ def awaited(root: Path, console: Console, every_s: float) -> Store:
     return store
 
 
-def watch(store: Store, console: Console, every_s: float) -> int:
+def watch(store: Store, console: Console, every_s: float) -> int | None:
     """Show the runs on a store until none goes on: live on a terminal, else as snapshots.
 
     Parameters
@@ -62,13 +62,13 @@ def watch(store: Store, console: Console, every_s: float) -> int:
     Returns
     -------
     int
-        0 if every planned cell was done when the runs ended, else 1.
+        0 if every planned cell was done when the runs ended, else 1; None if no run is at work.
     """
     seen = _Seen(time.monotonic)
     boards = alive = [board for board in read_boards(store) if board["live"]]
     if not alive:
         console.print(f"no run is at work on {store.root}", markup=False, highlight=False)
-        return 0
+        return None
     if console.is_terminal:
         with Live(console=console, auto_refresh=False) as live:
             for boards, silent in _looks(store, alive, every_s, seen):

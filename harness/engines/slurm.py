@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib.util
 import os
 import shlex
+import shutil
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +25,11 @@ from .slurm_job import PullingWorker
 
 CLUSTERS = ("slurm", "local")
 JOB_NAME = "reproduce"
+END_S = 30.0  # for local jobs that have nothing left to do
+NO_SRUN = (
+    "--engine slurm: srun is not found, so this is no machine of a SLURM cluster; start it from a "
+    "login node, or try --engine-option cluster=local"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,10 +106,19 @@ def run_tasks(
     jobs = _submit(executor, worker, settings.workers)
     try:
         watch(tasks, options, listen, alive=lambda: _over(jobs, folder))
+        if settings.cluster == "local":
+            _await(jobs)  # they are ending: cut short, each would print a traceback
     finally:
         for job in jobs:
             if not job.done():
                 job.cancel(check=False)
+
+
+def _await(jobs: Sequence[Any]) -> None:
+    """Wait for jobs that have nothing left to do, for as long as ending may take."""
+    deadline = time.monotonic() + END_S
+    while time.monotonic() < deadline and not all(job.done() for job in jobs):
+        time.sleep(0.2)
 
 
 def check_settings(given: Mapping[str, str]) -> SlurmSettings:
@@ -118,6 +134,8 @@ def check_settings(given: Mapping[str, str]) -> SlurmSettings:
     if importlib.util.find_spec("submitit") is None:
         raise MissingExtraError("--engine slurm", "slurm")
     settings = SlurmSettings.parse(given)
+    if settings.cluster == "slurm" and shutil.which("srun") is None:
+        raise UsageError(NO_SRUN)
     if settings.cluster not in CLUSTERS:
         asked = f"--engine-option cluster={settings.cluster}"
         raise UsageError(f"{asked}: expected {' or '.join(CLUSTERS)}")
@@ -179,10 +197,7 @@ def make_executor(settings: SlurmSettings, folder: Path, extra: dict[str, str | 
     try:
         executor = submitit.SlurmExecutor(folder, max_num_timeout=settings.requeues)
     except RuntimeError as err:
-        raise UsageError(
-            "--engine slurm: srun is not found, so this is no machine of a SLURM cluster; start "
-            "it from a login node, or try --engine-option cluster=local"
-        ) from err
+        raise UsageError(NO_SRUN) from err
     chosen: dict[str, Any] = {
         "job_name": JOB_NAME,
         "time": settings.minutes,
