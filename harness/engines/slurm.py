@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import shlex
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -134,8 +133,6 @@ def check_settings(given: Mapping[str, str]) -> SlurmSettings:
     if importlib.util.find_spec("submitit") is None:
         raise MissingExtraError("--engine slurm", "slurm")
     settings = SlurmSettings.parse(given)
-    if settings.cluster == "slurm" and shutil.which("srun") is None:
-        raise UsageError(NO_SRUN)
     if settings.cluster not in CLUSTERS:
         asked = f"--engine-option cluster={settings.cluster}"
         raise UsageError(f"{asked}: expected {' or '.join(CLUSTERS)}")
