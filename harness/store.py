@@ -86,15 +86,7 @@ class Record:
 class Store(StoreFolder):
     """A folder of finished cells: what its files say, and how they come there.
 
-    Parameters
-    ----------
-    root
-        The folder. With ``create`` it is made and must be writable; without, it must be a store.
-
-    Raises
-    ------
-    StoreError
-        Not a store, a newer store, or not writable.
+    It is opened as `StoreFolder` says.
     """
 
     def write_result(

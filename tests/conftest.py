@@ -81,6 +81,22 @@ class World:
 
 
 @pytest.fixture
+def counted(monkeypatch):
+    """Count the images of each pass through the network."""
+    from adrepro.methods.backbones import Backbone
+
+    seen = []
+    whole = Backbone.normalise
+
+    def normalise(self, images):
+        seen.append(len(images))
+        return whole(self, images)
+
+    monkeypatch.setattr(Backbone, "normalise", normalise)
+    return seen
+
+
+@pytest.fixture
 def world(tmp_path, capsys):
     """A tiny MVTec-like dataset with the command line on top."""
     made = World(tmp_path, capsys)

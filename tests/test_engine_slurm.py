@@ -16,6 +16,7 @@ from adrepro.harness.engines import slurm
 from adrepro.harness.engines.base import EngineOptions
 from adrepro.harness.engines.slurm import SlurmSettings, make_executor, sbatch_parameters
 from adrepro.harness.engines.slurm_job import PullingWorker
+from adrepro.harness.requests import list_requests
 from adrepro.harness.store import Store
 from conftest import TESTS
 
@@ -103,10 +104,11 @@ def test_without_submitit_one_line_says_what_to_install(monkeypatch, tmp_path):
 
 
 def test_machine_that_is_no_cluster_is_told(world):
-    """Without srun there is one line, exit code 2, and no job."""
+    """Without srun there is one line, exit code 2, no job, and no request that nobody runs."""
     assert world.run("-c", "bottle", "--seeds", "1", "--engine", "slurm") == 2
     assert "srun is not found" in world.stderr
     assert "cluster=local" in world.stderr
+    assert not list_requests(Store(world.store))
 
 
 def test_array_runs_a_table(cluster, world, tmp_path, monkeypatch):

@@ -9,26 +9,12 @@ from torch.nn import functional
 
 from adrepro.datasets.errors import ContractError, UsageError
 from adrepro.datasets.images import ImageSet
-from adrepro.methods.backbones import Backbone, load_backbone, parse_backbone
+from adrepro.methods.backbones import load_backbone, parse_backbone
 from adrepro.methods.cache import Recent, read_arrays, write_arrays
 from adrepro.methods.features import FeatureProvider
 from adrepro.methods.views import View, apply_view, bank, rotate
 
 SPEC = parse_backbone("efficientnet_lite0")
-
-
-@pytest.fixture
-def counted(monkeypatch):
-    """Count the images that go through the network."""
-    seen = []
-    whole = Backbone.normalise
-
-    def normalise(self, images):
-        seen.append(len(images))
-        return whole(self, images)
-
-    monkeypatch.setattr(Backbone, "normalise", normalise)
-    return seen
 
 
 def test_maps_equal_the_network(tmp_path):

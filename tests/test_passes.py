@@ -7,7 +7,7 @@ from method_images import drawn_set
 from adrepro.datasets.errors import DataError
 from adrepro.datasets.images import ImageSet
 from adrepro.methods import passes
-from adrepro.methods.backbones import Backbone, parse_backbone
+from adrepro.methods.backbones import parse_backbone
 from adrepro.methods.features import FeatureProvider
 from adrepro.methods.views import View
 
@@ -18,20 +18,6 @@ VIEWS = (View(0.0), View(90.0), View(30.0))
 @pytest.fixture
 def images(tmp_path):
     return drawn_set(tmp_path / "images", 37)
-
-
-@pytest.fixture
-def passed(monkeypatch):
-    """Count the images of each forward pass."""
-    seen = []
-    whole = Backbone.normalise
-
-    def normalise(self, images):
-        seen.append(len(images))
-        return whole(self, images)
-
-    monkeypatch.setattr(Backbone, "normalise", normalise)
-    return seen
 
 
 def maps_of(provider: FeatureProvider, images: ImageSet) -> np.ndarray:
@@ -56,13 +42,13 @@ def test_what_was_computed_before_changes_no_byte(images, features, expecting):
         assert found.tobytes() == whole[part].tobytes()
 
 
-def test_expected_images_fill_passes(images, passed):
+def test_expected_images_fill_passes(images, counted):
     """Asked for one by one, 37 images take three passes, not 37; each is computed once."""
     provider = FeatureProvider(SPEC)
     provider.expect(images)
     for index in range(len(images)):
         maps_of(provider, images.subset([index]))
-    assert passed == [16, 16, 16]
+    assert counted == [16, 16, 16]
 
 
 def test_a_companion_that_cannot_be_read_fails_who_asks_for_it(images, tmp_path):
@@ -107,10 +93,10 @@ def test_features_of_unlike_machines_are_kept_apart(images, tmp_path, monkeypatc
     assert len(list((tmp_path / "cache").rglob("*.safetensors"))) == 2
 
 
-def test_a_timed_image_passes_alone(images, passed):
+def test_a_timed_image_passes_alone(images, counted):
     """What nobody else sees is not filled up: latency is that of one image."""
     maps_of(FeatureProvider(SPEC).uncached(), images.subset([0]))
-    assert passed == [1]
+    assert counted == [1]
 
 
 def test_each_view_is_offered_each_image_once(images):

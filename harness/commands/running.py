@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from ...datasets.errors import StoreError, UsageError
 from ..devices import default_jobs, device_note, resolve_devices, stack_limit
 from ..engines.base import PULLING, EngineOptions, load_engine
 from .again import command_line
@@ -121,7 +122,7 @@ def run_plan(made: Plan, store: Store, options: Options, console: Console) -> No
     from ..forecast import Forecast
     from ..missing import run_missing
     from ..progress import RunProgress
-    from ..requests import remove_request, write_request
+    from ..requests import list_requests, remove_request, write_request
 
     engine = load_engine(options.engine)
     how = engine_options(options, store)
@@ -132,14 +133,12 @@ def run_plan(made: Plan, store: Store, options: Options, console: Console) -> No
     tunings = made.pending_tunings(store, pending, how.devices[0])
     if pending and options.engine not in PULLING:
         say_device(options.device, how.devices, console)
+    queued = list_requests(store)  # another run may wait for the very same cells
     if pending and options.engine in PULLING:
         key = write_request(store, made, keep_maps=options.keep_maps, timeout_s=options.timeout)
         how = replace(how, request=key)
-        command = shlex.join(("worker", "--store", str(store.root), *_allowed(options)))
-        console.print(
-            f"queued as {key[:12]}; start workers with: reproduce {command}",
-            markup=False, highlight=False, soft_wrap=True,
-        )  # fmt: skip
+        line = _queued_line(key, store, options)
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     forecast = Forecast((cell.cell for cell in pending), how.jobs)
     title = made.grid.target
     with (
@@ -161,17 +160,30 @@ def run_plan(made: Plan, store: Store, options: Options, console: Console) -> No
             command=command_line((title,), _with_data_root(made, options)),
         ) as board,
     ):
-        run_missing(
-            pending,
-            tunings,
-            store,
-            engine=engine,
-            options=how,
-            keep_maps=options.keep_maps,
-            listen=both(progress, board),
-        )
+        try:
+            run_missing(
+                pending,
+                tunings,
+                store,
+                engine=engine,
+                options=how,
+                keep_maps=options.keep_maps,
+                listen=both(progress, board),
+            )
+        except UsageError as err:
+            # Refused before anybody was asked to run it; what jobs left undone stays queued.
+            if how.request and how.request not in queued and not isinstance(err, StoreError):
+                remove_request(store, how.request)
+            raise
     if how.request:
         remove_request(store, how.request)
+
+
+def _queued_line(key: str, store: Store, options: Options) -> str:
+    """Return one line that says who runs a request, and with which command workers join in."""
+    command = shlex.join(("worker", "--store", str(store.root), *_allowed(options)))
+    who = "start workers with" if options.engine == "worker" else "besides its jobs, a worker joins by"
+    return f"queued as {key[:12]}; {who}: reproduce {command}"
 
 
 def _with_data_root(made: Plan, options: Options) -> Options:
