@@ -182,7 +182,7 @@ def run_plan(made: Plan, store: Store, options: Options, console: Console) -> No
 def _queued_line(key: str, store: Store, options: Options) -> str:
     """Return one line that says who runs a request, and with which command workers join in."""
     command = shlex.join(("worker", "--store", str(store.root), *_allowed(options)))
-    who = "start workers with" if options.engine == "worker" else "besides its jobs, a worker joins by"
+    who = "start workers with" if options.engine == "worker" else "more workers join by"
     return f"queued as {key[:12]}; {who}: reproduce {command}"
 
 
