@@ -10,6 +10,7 @@ import contextlib
 import gc
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -131,7 +132,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # What a command makes it needs to its end: a plan of 100,000 cells would spend a sixth of its
     # time on being searched for garbage. Looking less often still finds what a long run leaves.
     gc.set_threshold(100_000, 20, 20)
-    sys.exit(invoke(sys.argv[1:] if arguments is None else arguments))
+    code = invoke(sys.argv[1:] if arguments is None else arguments)
+    # All is said and put away: a Ctrl+C from here on ends the interpreter's own leave-taking.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    sys.exit(code)
 
 
 def invoke(arguments: Sequence[str]) -> int:

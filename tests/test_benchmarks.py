@@ -11,6 +11,7 @@ from conftest import TESTS
 
 sys.path.insert(0, str(TESTS / "benchmarks"))
 import bench_cells
+import bench_determinism
 import bench_metrics
 import compare
 import run
@@ -228,3 +229,31 @@ def test_unknown_benchmark_is_refused(capsys):
     with pytest.raises(SystemExit):
         run.main(["--only", "speed"])
     assert "metrics,features" in capsys.readouterr().err
+
+
+def test_cost_of_determinism_is_a_ratio_of_medians(monkeypatch, capsys):
+    """Goes that differ although the flags are set are a failure; a refusal is said."""
+    monkeypatch.setattr(bench_determinism, "METHODS", {"padim": {}})
+
+    def goes(plain, flags):
+        sides = {"plain": plain, "flags": flags}
+        return {a: [{"padim": {"seconds": s, "digest": d}} for s, d in v] for a, v in sides.items()}
+
+    plain = ((1.0, "a"), (2.0, "b"), (9.0, "a"))
+    assert bench_determinism.print_table(goes(plain, ((3.0, "c"),) * 3), "cuda") == 0
+    said = capsys.readouterr().out
+    assert "3.00 s (equal bytes), without   2.00 s (differ): 1.50 x as long" in said
+    assert bench_determinism.print_table(goes(plain, ((3.0, "c"), (3.0, "d"))), "cuda") == 1
+    refused = {"plain": [], "flags": [{"padim": {"refused": "no deterministic kernel"}}]}
+    assert bench_determinism.print_table(refused, "cuda") == 0
+    assert "padim      refused with the flags: no deterministic kernel" in capsys.readouterr().out
+
+
+def test_determinism_is_measured_of_real_goes(monkeypatch, one_thread):
+    """A go fits and scores; two of them on a CPU give the same bytes."""
+    monkeypatch.setattr(bench_determinism, "METHODS", {"padim": {"dim": "8"}})
+    monkeypatch.setattr(bench_determinism, "IMAGES", 10)
+    monkeypatch.setattr(bench_determinism, "SIZE", 64)
+    first, again = (dict(bench_determinism.measure("cpu", 1, False))["padim"] for _ in range(2))
+    assert first["seconds"] > 0
+    assert first["digest"] == again["digest"]

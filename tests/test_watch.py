@@ -22,7 +22,7 @@ from adrepro.harness.board import KEEP_S, Board, counts, read_boards, seconds_le
 from adrepro.harness.cli import invoke
 from adrepro.harness.commands import watch as watch_module
 from adrepro.harness.commands.watch import awaited, render, watch
-from adrepro.harness.engines.base import Event
+from adrepro.harness.engines.base import SERVES, Event
 from adrepro.harness.forecast import Forecast
 from adrepro.harness.store import Failure, Store
 from conftest import TESTS
@@ -318,6 +318,18 @@ def test_silent_run_elsewhere_is_said_to_be(world):
     text = as_text(render([seen], {seen["name"]: 95.0}))
     assert "local, process 5 on far: at work for" in text
     assert "no sign for 1 min 35 s" in text
+
+
+@pytest.mark.parametrize(
+    ("engine", "doing"), [("worker", "waiting for workers"), (SERVES, "at work")]
+)
+def test_run_that_waits_for_workers_is_told_from_a_worker(world, engine, doing):
+    """A queued run computes nothing: what does is the worker."""
+    store, board, _ = board_of(world, engine=engine)
+    with board:
+        (seen,) = read_boards(store)
+        assert f"{engine}, process" in (text := as_text(render([seen], {})))
+    assert f": {doing} for" in text
 
 
 def test_terminal_shows_one_picture_that_moves(world):

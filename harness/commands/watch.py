@@ -16,6 +16,7 @@ from rich.text import Text
 from ...datasets.plain import one_line
 from ..board import counts, read_boards, seconds_left
 from ..claims import LEASE_S
+from ..engines.base import PULLING
 from ..progress import duration
 from ..store import Store
 from ..storefolder import MARK
@@ -190,7 +191,8 @@ def _runs(boards: Boards, silent: Mapping[str, float]) -> Iterator[Text]:
     """Yield a line per run and per cell in flight."""
     for board in boards:
         who = f"process {board['who'].get('pid')} on {board['who'].get('host')}"
-        state = f"at work for {duration(board['elapsed_s'])}" if board["live"] else "ended"
+        doing = "waiting for workers" if board["engine"] in PULLING else "at work"
+        state = f"{doing} for {duration(board['elapsed_s'])}" if board["live"] else "ended"
         quiet = silent.get(board["name"], 0.0)
         if board["live"] and quiet > SILENT_S:
             state += f", no sign for {duration(quiet)}"

@@ -12,7 +12,7 @@ import click
 from ...datasets.errors import UsageError
 from ..console import make_console
 from ..devices import STACK_MODES, default_jobs, resolve_devices, stack_limit
-from ..engines.base import EngineOptions
+from ..engines.base import SERVES, EngineOptions
 from ..files import require_writable
 from ..requests import Request, check_plan, list_requests, local_grid, read_request
 from ..store import Status, Store
@@ -210,7 +210,7 @@ def _serve(
             forecast=forecast,
         ) as progress,
         Board(
-            store, made.distinct, pending, title=title, engine="worker", forecast=forecast
+            store, made.distinct, pending, title=title, engine=SERVES, forecast=forecast
         ) as board,
     ):
         run_missing(

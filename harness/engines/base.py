@@ -16,6 +16,7 @@ from ..tuning import TuningTask
 __all__ = [
     "ENGINES",
     "PULLING",
+    "SERVES",
     "EngineOptions",
     "Event",
     "Job",
@@ -31,6 +32,8 @@ Job = Task | TuningTask
 ENGINES = {"local": "local", "worker": "remote", "ray": "ray", "slurm": "slurm"}
 # Engines whose work is done by `reproduce worker` from a request in the store.
 PULLING = ("worker", "slurm")
+# What such a worker calls itself where a run names its engine.
+SERVES = "reproduce worker"
 
 
 class TooManyFailures(CellError):  # noqa: N818 - a limit that the user has set

@@ -32,8 +32,12 @@ if TYPE_CHECKING:
     from common import Given, Row
 
 # In the order of the table; a script without `rows` is listed with its arguments.
-BENCHES = ("metrics", "features", "methods", "flows", "cells", "store", "engine")
-SCRIPTS: dict[str, tuple[str, ...]] = {"store": ("--cells", "10000"), "engine": ()}
+BENCHES = ("metrics", "features", "methods", "flows", "cells", "store", "engine", "determinism")
+SCRIPTS: dict[str, tuple[str, ...]] = {
+    "store": ("--cells", "10000"),
+    "engine": (),
+    "determinism": ("--rounds", "2"),
+}
 SHOWN = 2  # results of a row that the table shows; the file has all
 # Beside the repository, as the tests find real images.
 DATA = HERE.parents[2] / "shared" / "data"
