@@ -23,7 +23,7 @@ def probe(cell: str, target: str | None, options: Options) -> int:
     from ..grid import verify_backbones
     from ..probe import differences, run_twice, stored_arrays
     from ..store import Status, Store
-    from ..storefolder import MARK
+    from ..storefolder import is_store
     from .run import grid_of, plan_grid
     from .running import say_device
 
@@ -42,7 +42,7 @@ def probe(cell: str, target: str | None, options: Options) -> int:
     verify_backbones((planned.method,))
     first, second = run_twice(made, planned, device)
     pairs = {"two runs in fresh processes": (first, second)}
-    if (options.store / MARK).is_file():
+    if is_store(options.store):
         store = Store(options.store)
         if store.read(planned.key).status is Status.DONE:
             kept = stored_arrays(store, planned.key)
