@@ -53,7 +53,12 @@ def run_missing(
         failed += len(event.task.identities) * (event.kind == "failed")
         listen(event)
 
-    engine([replace(task, exclusive=alone) for task in tunings], options, count)
+    first = [replace(task, exclusive=alone) for task in tunings]
+    if options.request:  # whoever pulls it goes through tunings and cells by itself
+        tasks = [c.task(store.root, device, keep_maps=keep_maps, exclusive=alone) for c in cells]
+        engine([*first, *tasks], options, listen)
+        return
+    engine(first, options, count)
     lost = {task.planned.key for task in tunings if read_tuned(store, task.planned.key) is None}
     tasks = [
         cell.task(store.root, device, keep_maps=keep_maps, exclusive=alone)

@@ -55,7 +55,8 @@ def split_at_home(text: str, *, whole_paths: bool = False) -> list[str]:
         Only where a path begins with it: ``/mnt/root/x`` does not name ``/root``.
     """
     homes = "|".join(map(re.escape, _homes()))
-    start = r"(?:^|(?<=[=:,;\s'\"(]))" if whole_paths else ""
+    # Behind a letter, a dot or a slash it is the rest of another path; but for these two.
+    start = r"(?:(?<![\w.\-/])|(?<=://)|(?<=\s-[IL]))" if whole_paths else ""
     return re.split(rf"{start}(?:{homes})(?=$|[\\/\s'\":;,)\]])", text) if homes else [text]
 
 

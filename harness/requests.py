@@ -104,6 +104,15 @@ def write_request(
     return key
 
 
+def request_stamp(store: Store, key: str) -> tuple[int, int] | None:
+    """Return what tells a request's file from one that another run writes for the same cells."""
+    try:
+        seen = (_folder(store) / f"{key}.json").stat()
+    except OSError:
+        return None
+    return seen.st_ino, seen.st_mtime_ns
+
+
 def list_requests(store: Store) -> list[str]:
     """Return the keys of all requests in a store, sorted."""
     return sorted(path.stem for path in _folder(store).glob("*.json"))

@@ -2,17 +2,20 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
 from engine_worlds import score_bytes
 
 from adrepro.datasets.errors import MissingExtraError, UsageError
-from adrepro.harness.engines import slurm
+from adrepro.harness.board import read_boards
+from adrepro.harness.engines import remote, slurm
 from adrepro.harness.engines.base import EngineOptions
 from adrepro.harness.engines.slurm import SlurmSettings, make_executor, sbatch_parameters
 from adrepro.harness.engines.slurm_job import PullingWorker
@@ -104,11 +107,59 @@ def test_without_submitit_one_line_says_what_to_install(monkeypatch, tmp_path):
 
 
 def test_machine_that_is_no_cluster_is_told(world):
-    """Without srun there is one line, exit code 2, no job, and no request that nobody runs."""
-    assert world.run("-c", "bottle", "--seeds", "1", "--engine", "slurm") == 2
+    """Without srun there is one line, exit code 2, and nothing made or promised; plans are free."""
+    asked = ("-c", "bottle", "--seeds", "1", "--engine", "slurm")
+    assert world.run(*asked) == 2
     assert "srun is not found" in world.stderr
     assert "cluster=local" in world.stderr
-    assert not list_requests(Store(world.store))
+    assert len(world.stderr.strip().splitlines()) == 1
+    assert not world.store.exists()
+    assert world.run(*asked, "--dry-run") == 0
+
+
+@pytest.mark.parametrize("waited_for", [False, True])
+def test_refused_array_leaves_no_request_of_its_own(cluster, world, waited_for):
+    """Where sbatch refuses, nobody was asked to run anything; who else asked for it still is."""
+    sbatch = shutil.which("sbatch")
+    assert sbatch is not None
+    Path(sbatch).write_text("#!/bin/bash\necho 'invalid account' >&2\nexit 1\n")
+    grid = ("-c", "bottle", "--seeds", "1")
+    if waited_for:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(remote, "watch", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+            assert (
+                world.reproduce(
+                    "run",
+                    "-m",
+                    "toys:PixelMean",
+                    "-d",
+                    "mvtec_ad",
+                    *world.places,
+                    *grid,
+                    "--engine",
+                    "worker",
+                )
+                == 130
+            )
+        assert len(list_requests(Store(world.store))) == 1
+    assert world.run(*grid, "--engine", "slurm") == 2
+    assert "the jobs were not accepted" in world.stderr
+    assert len(list_requests(Store(world.store))) == waited_for
+
+
+def test_one_array_runs_tunings_and_cells(cluster, world, tmp_path):
+    """A failed tuning takes its cells along, each counted once; one submission does for all."""
+    tuned = "toys_tuning:Tuned"
+    trouble = ("--set", f"{tuned}.raises_at=25", "--set", f"{tuned}.calls={tmp_path / 'calls'}")
+    grid = ("-c", "bottle", "--seeds", "1", "--noise", "0,25", *trouble)
+    asked = ("--engine", "slurm", "--engine-option", "workers=2")
+    code = world.run(*grid, *asked, method=f"{tuned},toys:PixelMean")
+    assert code == 1, world.stderr
+    assert "4 cells: 3 done, 1 failed" in world.stdout
+    scripts = list(world.store.with_name("store-slurm").rglob("*_submission.sh"))
+    assert len(scripts) == 1
+    (board,) = (one for one in read_boards(Store(world.store)) if one["engine"] == "slurm")
+    assert sum(board["failed"].values()) == 1
 
 
 def test_array_runs_a_table(cluster, world, tmp_path, monkeypatch):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...datasets.errors import DataError, UsageError
 from ..engines.base import load_engine
+from ..presets import PRESETS
 
 if TYPE_CHECKING:
     from ..grid import Grid
@@ -65,6 +67,22 @@ def _slurm(options: Options) -> None:
         )
 
 
+def require_cluster(options: Options) -> None:
+    """Refuse, before a run has touched its store, an array that cannot be submitted from here.
+
+    Raises
+    ------
+    UsageError
+        There is no SLURM on this machine.
+    """
+    if options.engine == "slurm":
+        from ..engines.slurm import NO_SRUN, check_settings
+
+        on_cluster = check_settings(options.engine_settings).cluster == "slurm"
+        if on_cluster and shutil.which("srun") is None:
+            raise UsageError(NO_SRUN)
+
+
 def _ray(options: Options) -> None:
     from ..engines.ray_runtime import RaySettings, require_ray
 
@@ -117,8 +135,18 @@ def require_data(grid: Grid, data_root: Path | None) -> None:
                 find_dataset(name, data_root)
             there.append(text)
         except DataError as err:
-            first = first or err
+            first = first or DataError(f"{err}{_drawn_instead(grid, name)}")
     if first is None:
         return
     without = f"; or go on without it: --datasets {','.join(there)}" if there else ""
     raise DataError(f"{first}{without}") from first
+
+
+def _drawn_instead(grid: Grid, name: str) -> str:
+    """Say how the images that a preset draws in place of a dataset are had; empty for others."""
+    stand_in = PRESETS[grid.preset].datasets.get(name)
+    if stand_in is None:
+        return ""
+    if grid.target == "run":  # it has no datasets of its own
+        return f"; --datasets {stand_in} takes images that the {grid.preset} draws"
+    return f"; leave out --datasets and the {grid.preset} draws its own images"

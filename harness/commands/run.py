@@ -204,7 +204,7 @@ def show_plan(grid: Grid, options: Options, *, as_json: bool = False) -> None:
         outlook = forecast_line(pending, index.table, options.jobs) if pending else ""
         left, tunings = len(pending), len(made.pending_tunings(store, pending, options.device))
     first = f", after {plural(tunings, 'tuning')}" if tunings else ""
-    line = f"{count} cells, {count - left} in the store, {left} to run{first}"
+    line = f"{plural(count)}, {count - left} in the store, {left} to run{first}"
     console.print(line, highlight=False)
     if outlook:
         console.print(outlook, markup=False, highlight=False, soft_wrap=True)
@@ -216,7 +216,7 @@ def execute(target: Target | None, grid: Grid, options: Options, *, as_json: boo
     """Plan, run what is missing, write the report, print the table; return the exit code."""
     from ..progress import duration
     from ..repeats import identical_seeds
-    from .asked import check_engine, require_data
+    from .asked import check_engine, require_cluster, require_data
     from .running import devices_of, run_plan
     from .show import report_context
 
@@ -224,6 +224,7 @@ def execute(target: Target | None, grid: Grid, options: Options, *, as_json: boo
     if options.dry_run:
         show_plan(grid, options, as_json=as_json)
         return 0
+    require_cluster(options)
     require_data(grid, options.data_root)
     notes = make_console(stderr=True, quiet=options.quiet)
     device = devices_of(options)[0]

@@ -122,7 +122,7 @@ def run_plan(made: Plan, store: Store, options: Options, console: Console) -> No
     from ..forecast import Forecast
     from ..missing import run_missing
     from ..progress import RunProgress
-    from ..requests import list_requests, remove_request, write_request
+    from ..requests import list_requests, remove_request, request_stamp, write_request
 
     engine = load_engine(options.engine)
     how = engine_options(options, store)
@@ -133,10 +133,11 @@ def run_plan(made: Plan, store: Store, options: Options, console: Console) -> No
     tunings = made.pending_tunings(store, pending, how.devices[0])
     if pending and options.engine not in PULLING:
         say_device(options.device, how.devices, console)
-    queued = list_requests(store)  # another run may wait for the very same cells
+    queued, stamp = list_requests(store), None  # another run may wait for the very same cells
     if pending and options.engine in PULLING:
         key = write_request(store, made, keep_maps=options.keep_maps, timeout_s=options.timeout)
         how = replace(how, request=key)
+        stamp = None if key in queued else request_stamp(store, key)
         line = _queued_line(key, store, options)
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     forecast = Forecast((cell.cell for cell in pending), how.jobs)
@@ -172,7 +173,8 @@ def run_plan(made: Plan, store: Store, options: Options, console: Console) -> No
             )
         except UsageError as err:
             # Refused before anybody was asked to run it; what jobs left undone stays queued.
-            if how.request and how.request not in queued and not isinstance(err, StoreError):
+            own = stamp is not None and request_stamp(store, how.request) == stamp
+            if own and not isinstance(err, StoreError):
                 remove_request(store, how.request)
             raise
     if how.request:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from ...datasets.errors import StoreError
 from ..store import Store
+from ..tuning import TuningTask
 from .base import EngineOptions, Event, Job
 from .elsewhere import claim_key, news
 from .limits import FailureLimit
@@ -66,8 +67,11 @@ def watch(
         ended = alive()  # asked first: what the last worker published is still seen
         for key, task in list(left.items()):
             event = news(Store(task.store), task, ())
-            if event is not None:
+            if event is not None and key in left:
                 del left[key]
+                if event.kind == "failed" and isinstance(task, TuningTask):
+                    for identity in task.identities:  # they failed with it, and are told of so
+                        left.pop(identity.key, None)
                 listen(event)
                 limit.take(event)
         if left and ended:
