@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import shlex
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,10 +20,10 @@ from .base import EngineOptions, Event, Job
 from .remote import watch, worker_command
 from .settings import EngineSettings, number, own_search_path
 from .slurm_job import PullingWorker
+from .slurm_local import await_end, deaf_to_interrupts, end
 
 CLUSTERS = ("slurm", "local")
 JOB_NAME = "reproduce"
-END_S = 30.0  # for local jobs that have nothing left to do
 NO_SRUN = (
     "--engine slurm: srun is not found, so this is no machine of a SLURM cluster; start it from a "
     "login node, or try --engine-option cluster=local"
@@ -102,22 +101,23 @@ def run_tasks(
         folder=os.getcwd(),
         search_path=tuple(own_search_path()),
     )
-    jobs = _submit(executor, worker, settings.workers)
+    jobs: list[Any] = []
     try:
+        _submit(executor, worker, settings, jobs)
         watch(tasks, options, listen, alive=lambda: _over(jobs, folder))
         if settings.cluster == "local":
-            _await(jobs)  # they are ending: cut short, each would print a traceback
+            await_end(jobs)
     finally:
-        for job in jobs:
-            if not job.done():
-                job.cancel(check=False)
+        if settings.cluster == "local":
+            end(jobs)
+        else:
+            _cancel(jobs)
 
 
-def _await(jobs: Sequence[Any]) -> None:
-    """Wait for jobs that have nothing left to do, for as long as ending may take."""
-    deadline = time.monotonic() + END_S
-    while time.monotonic() < deadline and not all(job.done() for job in jobs):
-        time.sleep(0.2)
+def _cancel(jobs: Sequence[Any]) -> None:
+    for job in jobs:
+        if not job.done():
+            job.cancel(check=False)
 
 
 def check_settings(given: Mapping[str, str]) -> SlurmSettings:
@@ -154,13 +154,19 @@ def _over(jobs: Sequence[Any], folder: Path) -> str:
     return f"all jobs of the array have ended; their logs are in {folder}"
 
 
-def _submit(executor: Any, worker: PullingWorker, count: int) -> list[Any]:
-    """Submit the array."""
+def _submit(executor: Any, worker: PullingWorker, settings: SlurmSettings, jobs: list[Any]) -> None:
+    """Submit the array; each job is in ``jobs`` as soon as it is known."""
     from submitit.core.utils import FailedJobError, FailedSubmissionError
 
     try:
+        if settings.cluster == "local":
+            with deaf_to_interrupts():
+                for _ in range(settings.workers):
+                    jobs.append(executor.submit(worker))
+            return
         with executor.batch():
-            return [executor.submit(worker) for _ in range(count)]
+            array = [executor.submit(worker) for _ in range(settings.workers)]
+        jobs += array
     except (FailedJobError, FailedSubmissionError, OSError) as err:
         line = " ".join(str(err).split())[:300]
         raise UsageError(f"--engine slurm: the jobs were not accepted: {line}") from err

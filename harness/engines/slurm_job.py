@@ -21,8 +21,9 @@ class PullingWorker:
     """A function without arguments that starts ``reproduce worker`` and waits for its end.
 
     The worker runs in a session of its own, where the signals of the scheduler reach this process
-    alone; it passes them on as SIGTERM, upon which a worker ends its cells and lets go of their
-    claims. submitit calls `checkpoint` before the time limit and queues what it returns.
+    alone; it passes the first of them on as SIGTERM, upon which a worker ends its cells and lets go
+    of their claims: a second one would end it at once. submitit calls `checkpoint` before the time
+    limit and queues what it returns.
 
     Attributes
     ----------
@@ -38,6 +39,7 @@ class PullingWorker:
     folder: str
     search_path: Sequence[str] = ()
     _pid: int = 0
+    _told: bool = False
 
     def __call__(self) -> int:
         """Run the worker; return its exit code, 0 or 1.
@@ -49,6 +51,11 @@ class PullingWorker:
         """
         known = os.environ.get("PYTHONPATH", "")
         path = os.pathsep.join([*self.search_path, *filter(None, [known])])
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._tell)
+        # Where the engine has started this process deaf to Ctrl+C, its worker must not be: it ends
+        # what hangs by that signal. A handler of this process is none of the worker's.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         worker = subprocess.Popen(  # noqa: S603 - the command line is our own
             list(self.command),
             cwd=self.folder,
@@ -56,7 +63,8 @@ class PullingWorker:
             start_new_session=True,
         )
         self._pid = worker.pid
-        signal.signal(signal.SIGTERM, self._pass_on)
+        if self._told:  # before there was anybody to pass it on to
+            os.kill(self._pid, signal.SIGTERM)
         try:
             # Not wait(): it holds a lock that the end of the worker, asked for in a signal's
             # handler, would need.
@@ -79,9 +87,11 @@ class PullingWorker:
         )
         return DelayedSubmission(again)
 
-    def _pass_on(self, _number: int, _frame: object) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self._pid, signal.SIGTERM)
+    def _tell(self, _number: int, _frame: object) -> None:
+        if self._pid and not self._told:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._pid, signal.SIGTERM)
+        self._told = True
 
     def _end(self) -> None:
         """Ask the worker to end, and end it if it does not."""
