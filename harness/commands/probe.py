@@ -55,7 +55,8 @@ def probe(cell: str, target: str | None, options: Options) -> int:
         values = sum(a[name].size for name in shared)
         apart = differences(a, b)
         worst = max(worst, len(apart))
-        verdict = "differ" if apart else f"equal, byte by byte ({values} values)"
+        of = f"{values} values of {', '.join(shared)}"
+        verdict = "differ" if apart else f"equal, byte by byte ({of})"
         console.print(f"{planned.label}: {title}: {verdict}", highlight=False, soft_wrap=True)
         for one in apart:
             what = f"{one.count} of {one.size} values, by {one.largest:.3g} at most"
