@@ -26,7 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "bundle": ("bundle:bundle", "Pack a target's scores, settings, hashes and table into a file."),
     "check": ("check:check", "Say which printed numbers stored results reproduce, for CI."),
     "data": ("data:command", "List, scan, verify and fetch datasets."),
-    "explain": ("explain:explain", "Show a finished cell; --images: down to its image hashes."),
+    "explain": ("explain:explain", "Show a cell down to its image hashes, or why it failed."),
     "export": ("inspect:export", "Write all results of a store as CSV or Parquet."),
     "figures": ("figures:figures", "Draw a target's figures from its stored results."),
     "methods": (

@@ -18,6 +18,7 @@ from .backbones import LITE0, parse_backbone
 from .base import Context, Method, Scores
 from .checkdata import write_sets
 from .checkstate import global_state, one_thread, put_back
+from .culprit import place_of
 from .features import FeatureProvider
 from .registry import method_class, split_variant
 from .settings import PAPER, field_types, make_settings, preset_image_size, preset_of
@@ -75,13 +76,16 @@ def check_method(method: type[Method] | str) -> list[CheckResult]:
 
 
 def _run(name: str, test: Callable[[_Trial], str], trial: _Trial) -> CheckResult:
+    trial.phase = ""
     try:
         return CheckResult(name, True, test(trial))
     except ContractError as err:
         return CheckResult(name, False, str(err))
     except Exception as err:  # a method under test may fail in any way
         first_line = (str(err).splitlines() or [""])[0]
-        return CheckResult(name, False, f"raised {type(err).__name__}: {first_line}")
+        place = place_of(err, trial.cls)
+        where = f"{trial.phase} raised {type(err).__name__}{place and f' at {place}'}"
+        return CheckResult(name, False, f"{where.lstrip()}: {first_line}")
 
 
 class _Trial:
@@ -91,6 +95,7 @@ class _Trial:
         self.cls, self.variant = cls, variant
         self.preset = "demo" if "demo" in getattr(cls, "presets", {}) else PAPER
         self.changed: list[str] = []
+        self.phase = ""  # the hook that runs; after an error the one that raised it
         size = min(preset_image_size(cls, self.preset, variant), LARGEST_SIDE)
         self.train, self.test, self.labels, self.masks = write_sets(folder, size)
         self.context = Context(
@@ -135,8 +140,10 @@ class _Trial:
     def watched(self, hook: str) -> Iterator[None]:
         """Note, and undo, what a hook does to global state."""
         before = global_state()
+        self.phase = hook
         try:
             yield
+            self.phase = ""
         finally:
             after = global_state()
             self.changed += [f"{hook} changed the {k}" for k in before if before[k] != after[k]]

@@ -272,7 +272,7 @@ def test_a_true_claim_of_drawing_nothing_passes():
         (BadVariant, "presets and variants", "no_such_setting"),
         (BadContent, "presets and variants", "no_such_setting"),
         (WrongWeights, "fit and score run", "train_weights holds"),
-        (FailsInFit, "fit and score run", "raised RuntimeError: first line"),
+        (FailsInFit, "fit and score run", "fit raised RuntimeError at test_methods_check.py:"),
         (ReturnsFromFit, "fit and score run", "fit returned ReturnsFromFit"),
         (WrongShape, "fit and score run", "expected [12]"),
         (NotANumber, "fit and score run", "not finite"),

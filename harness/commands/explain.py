@@ -12,6 +12,7 @@ import click
 from ...datasets.errors import UsageError
 from ..cell import canonical_json
 from ..console import make_console
+from ..files import read_signed
 from ..store import Record, Status, Store
 from ..tuned import read_tuned
 from .inspect import STORE_OPTION, cell_of
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("--images", "with_images", is_flag=True, help="List every image with its hash first.")
 @STORE_OPTION
 def explain(cell: str, store: Path, as_json: bool, with_images: bool) -> int:
-    """Show one finished CELL: settings, metrics, environment, and how many images it used."""
+    """Show one stored CELL: settings, metrics, environment, images; its traceback if it failed."""
     opened = Store(store)
     record = find_one(opened, cell)
     shown: dict[str, Any] = {"key": record.key, "status": record.status.value}
@@ -35,6 +36,7 @@ def explain(cell: str, store: Path, as_json: bool, with_images: bool) -> int:
     if record.status is Status.DONE:
         shown |= {"row": dict(record.row or {})}
         shown |= {name: opened.load_json(record.key, name) for name in ("env", "images")}
+    shown |= failure_of(opened, record)
     shown |= tuning_of(opened, record)
     if as_json:
         print(json.dumps(shown, indent=1, sort_keys=True))
@@ -50,6 +52,7 @@ def explain(cell: str, store: Path, as_json: bool, with_images: bool) -> int:
     _count(console, shown.get("images", {}), listed=with_images)
     # What came out stands last, where a terminal shows it.
     _section(console, "row", shown.get("row"))
+    _trace(console, shown.get("failure", {}).get("traceback", ""))
     return 0
 
 
@@ -59,6 +62,13 @@ def _section(console: Console, title: str, found: Mapping[str, Any] | None) -> N
     console.print(f"\n[bold]{title}[/bold]")
     for name, value in found.items():
         console.print(f"  {name:<20} {value}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _trace(console: Console, text: str) -> None:
+    """Print a traceback; one of a process that was killed is empty."""
+    if text:
+        console.print("\n[bold]traceback[/bold]")
+        console.print(text.rstrip(), markup=False, highlight=False, soft_wrap=True)
 
 
 def _list(console: Console, split: str, images: Iterable[Mapping[str, Any]]) -> None:
@@ -106,6 +116,14 @@ def tuning_of(store: Store, record: Record) -> dict[str, Any]:
         "key": key,
     }
     return {"tuning": told, "trials": list(tuned.trials)}
+
+
+def failure_of(store: Store, record: Record) -> dict[str, Any]:
+    """Return what is stored of a cell that failed, see `Failure`; empty for another."""
+    if record.status is not Status.FAILED:
+        return {}
+    body = read_signed(store.folder(record.key) / "failure.json", record.key)
+    return {"failure": body["failure"]}
 
 
 def find_one(store: Store, text: str) -> Record:

@@ -99,7 +99,9 @@ def reason_for(planned: PlannedCell, record: Record, stored: list[Record]) -> st
     if record.status is Status.DONE:
         return "done"
     if record.status is not Status.PENDING:
-        return f"{record.status.value}: {record.reason}; it runs again with the next run"
+        more = "; `reproduce explain` shows its traceback, if it has one"
+        said = f"{record.status.value}: {record.reason}; it runs again with the next run"
+        return said + more if record.status is Status.FAILED else said
     label = planned.identity.cell.label()
     mine = planned.identity.document()
     others = []
@@ -164,6 +166,7 @@ def export(store: Path, form: str, output: Path | None, full: bool) -> int:
 
     from ..files import require_writable, write_atomic
     from ..frames import frame_csv
+    from ..progress import plural
 
     if output is not None:
         require_writable(output.parent, "--output")
@@ -179,5 +182,5 @@ def export(store: Path, form: str, output: Path | None, full: bool) -> int:
         frame.to_parquet(buffer, index=False)
     write_atomic(target, buffer.getvalue())
     notes = make_console(stderr=True)
-    notes.print(f"{len(frame)} cells → {target}", highlight=False, soft_wrap=True)
+    notes.print(f"{plural(len(frame))} → {target}", highlight=False, soft_wrap=True)
     return 0
