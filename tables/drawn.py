@@ -44,7 +44,7 @@ def curve_rows(
             lines.append(row)
     lines = [row for row in lines if row.id in part] or lines
     names = ", ".join(instead)
-    note = f"No complete set for {names}: its categories are drawn instead." if instead else ""
+    note = f"No complete set for {names}: its categories are plotted instead." if instead else ""
     return tuple(dict.fromkeys(lines)), note
 
 
@@ -75,7 +75,7 @@ def drawn_beside(
     """
     if not reported:
         return (), ""
-    start = f"{reported[0].title} as reported is for reference and not drawn beside the results"
+    start = f"{reported[0].title} as reported is for reference and not plotted beside the results"
     if differs and not target.layout.always_reported:
         return (), f"{start}: {'; '.join(differs)}."
     if curve:
@@ -95,5 +95,5 @@ def drawn_beside(
     if missing:
         return drawn, f"{start}: no complete result for {missing}."
     if differs and drawn:
-        return drawn, f"Reported numbers are drawn for reference; this run: {'; '.join(differs)}."
+        return drawn, f"Reported numbers are plotted for reference; this run: {'; '.join(differs)}."
     return drawn, ""

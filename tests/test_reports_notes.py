@@ -194,7 +194,7 @@ def test_overview_leaves_out_what_the_figure_may_not_show():
     overview = page[page.index('id="overview"') :]
     assert "reported" not in overview[: overview.index("</section>")]
     assert (
-        "RAD as reported is for reference and not drawn beside the results: protocol added/1"
+        "RAD as reported is for reference and not plotted beside the results: protocol added/1"
         in page
     )
     assert "Every number as the paper prints it" in page
