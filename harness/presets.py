@@ -40,7 +40,8 @@ PRESETS: dict[str, Preset] = {
         ),
         Preset(
             name="demo",
-            summary="embedded synthetic images, packaged backbone, minutes on two cores",
+            summary="embedded synthetic images (real ones where --datasets names them), packaged "
+            "backbone, minutes on two cores",
             backbone=PACKAGED_BACKBONE,
             datasets={"mvtec_ad": "synthetic", "ksdd2": "synthetic_ksdd2"},
         ),

@@ -16,6 +16,7 @@ from ..datasets.errors import UsageError
 from .feasible import noise_protocols
 from .frames import SHORT, record_row, to_frame
 from .grid import Grid, MethodPlan
+from .progress import plural
 from .store import Record, Status, Store
 
 if TYPE_CHECKING:
@@ -143,8 +144,8 @@ def stored_cells(
     left_out = tuple(one for one in mine if one.identity not in kept)
     if others:
         notes.append(
-            f"{len(others)} stored results of these places have other methods, settings, "
-            "backbones, sizes, protocols or evaluations and are left out."
+            f"Left out: {plural(len(others), 'stored result')} of these places with other methods, "
+            "settings, backbones, sizes, protocols or evaluations."
         )
     return Stored(found=tuple(found), others=tuple(others), left_out=left_out, notes=tuple(notes))
 
@@ -179,8 +180,8 @@ def _of_one_source(
             mine = [one for one in own if one.hashes.get("method") == today]
             if len(mine) < len(own):
                 notes.append(
-                    f"{len(own) - len(mine)} results of an earlier version of the source of {name} "
-                    "are left out, as there are some of today's."
+                    f"Left out: {plural(len(own) - len(mine), 'result')} of an earlier version of "
+                    f"the source of {name}, as there are some of today's."
                 )
             kept += mine
             continue
@@ -211,7 +212,8 @@ def _one_per_place(kept: Sequence[Found], notes: list[str]) -> list[Found]:
     ]
     if len(tuned) < len(kept):
         notes.append(
-            f"{len(kept) - len(tuned)} results of tunings that cover fewer cells are left out."
+            f"Left out: {plural(len(kept) - len(tuned), 'result')} of tunings that cover fewer "
+            "cells."
         )
     _refuse_two(tuned)
     return tuned

@@ -117,6 +117,24 @@ def test_part_of_a_table_says_how_it_is_judged_alone(tiny):
     assert "judge what was run" not in tiny.stdout
 
 
+def test_nothing_is_advised_where_no_number_is_printed(tiny):
+    """A part without any printed number: one line says so, no command that would judge nothing."""
+    papers = write_paper(tiny.root, bottle="50.0", screw="50.0", average="50.0")
+    numbers = papers / "tiny/table1.csv"
+    kept = [line for line in numbers.read_text().splitlines() if ",screw," not in line]
+    numbers.write_text("\n".join(kept) + "\n")
+    store = Store(tiny.store)
+    for key in store:
+        if store.read(key).document["cell"]["category"] != "screw":
+            shutil.rmtree(store.folder(key))
+    assert tiny.reproduce("check", *tiny.common) == 0
+    said = f"note: The store has 4 results of 8, of {METHOD}: no number is printed for what was run"
+    assert said in tiny.stdout
+    assert "judge what was run" not in tiny.stdout
+    assert tiny.reproduce("check", *tiny.common, "-c", "screw") == 0
+    assert "nothing to judge" in tiny.stdout
+
+
 def test_part_under_another_preset_is_found(tiny, monkeypatch):
     """Who forgets the preset of the run is told it, on the screen and in JSON."""
     monkeypatch.setattr(Draws, "presets", {"quick": {"shift": 1.0}}, raising=False)
@@ -275,7 +293,7 @@ def test_two_results_of_one_place_are_told_apart(tiny):
     shutil.rmtree(store.folder(identity.key))
     store.write_result(older, record.row, {}, {}, "")
     tiny.reproduce("check", *tiny.common, *options)
-    assert "1 results of an earlier version" in tiny.stdout, tiny.stderr
+    assert "1 result of an earlier version" in tiny.stdout, tiny.stderr
 
 
 def resourced(store, sources):

@@ -129,6 +129,23 @@ def test_missing_data_are_refused_before_anything_heavy(world, arguments):
     assert "go on without" not in done.stderr, "nothing else is there"
 
 
+@pytest.mark.parametrize(
+    ("command", "hint"),
+    [
+        ("table1 --preset demo", "; leave out --datasets and the demo draws its own images"),
+        ("run -m padim --preset demo", "; --datasets synthetic takes images that the demo draws"),
+        ("table1 --preset quick", ""),
+    ],
+)
+def test_missing_real_data_of_the_demo_say_that_it_draws_its_own(world, command, hint):
+    """Naming a dataset asks for the real one, which the demo needs not; other presets do."""
+    places = ("--data-root", world.root / "nowhere", *world.places[2:])
+    assert world.reproduce(*command.split(), "-d", "mvtec_ad", *places) == 2
+    assert_refused(world, "reproduce data fetch mvtec_ad")
+    assert world.stderr.endswith(f"{hint}\n")
+    assert "draws" in hint or "draws" not in world.stderr
+
+
 @pytest.mark.parametrize("command", [("table1",), ("plan", "table1")])
 def test_missing_second_dataset_says_how_to_go_on_without(world, command):
     """Where one dataset of a table is there, the line ends with the option that runs it alone."""

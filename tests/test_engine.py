@@ -340,6 +340,8 @@ def test_target_limits_the_categories(world):
     assert world.reproduce("plan", *arguments, "--seeds", "1", *world.places) == 0
     assert "2 cells" in world.stdout
     assert "extra" not in world.stdout
+    assert world.reproduce("plan", *arguments, "-c", "screw", "--seeds", "1", *world.places) == 0
+    assert "\n1 cell, 0 in the store, 1 to run\n" in world.stdout
 
 
 def test_cells_of_one_label_are_told_apart(world):

@@ -12,6 +12,7 @@ import click
 from ...datasets.errors import UsageError
 from ..bundle import MAPS, MASKS, PARTS, pack
 from ..files import sha256
+from ..progress import plural
 from ..selection import chosen_categories, open_datasets
 from ..store import Status, Store
 from ..stored import Found
@@ -78,7 +79,7 @@ def bundle(target: str, output: Path | None, maps: bool, options: Options) -> in
     write_atomic(path, pack(manifest, files))
     for note in opened.stored.notes:
         click.echo(f"note: {note}", err=True)
-    click.echo(f"{len(opened.stored.found)} cells → {path}", err=True)
+    click.echo(f"{plural(len(opened.stored.found))} → {path}", err=True)
     return 0
 
 

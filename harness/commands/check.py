@@ -100,12 +100,13 @@ def record_baseline(target: str, output: Path, options: Options) -> int:
     from ...tables.verdicts.recorded import record
     from ..env import package_version
     from ..files import require_writable, write_atomic
+    from ..progress import plural
 
     require_writable(output.absolute().parent, "--output")
     opened = open_target(target, options)
     text, cells = record(opened.target, opened.stored.frame(), package_version("adrepro"))
     write_atomic(output, text.encode())
-    click.echo(f"{cells} cells → {output}", err=True)
+    click.echo(f"{plural(cells)} → {output}", err=True)
     return 0
 
 

@@ -13,7 +13,8 @@ from ..progress import plural
 from ..store import Status
 from .again import SELECTING, command_line
 from .options import Options
-from .stored import Opened, asked_of, open_target
+from .run import target_grid
+from .stored import Opened, asked_of, open_target, scope_in
 
 if TYPE_CHECKING:
     from ..stored import Found
@@ -32,7 +33,8 @@ def narrower(name: str, opened: Opened, options: Options) -> str:
     Returns
     -------
     str
-        Empty where the store has all that was asked for, or nothing under any preset.
+        Empty where the store has all that was asked for, or nothing under any preset; that
+        nothing can be judged where no number is printed for what it has.
     """
     for preset in (options.preset, *(one for one in PRESETS if one != options.preset)):
         under = replace(options, preset=preset)
@@ -57,8 +59,25 @@ def _line(name: str, opened: Opened, narrowed: Options, done: list[Found]) -> st
     count = plural(len(done), "result")
     if all(one.place[1] in CATALOG and CATALOG[one.place[1]].synthetic for one in done):
         return f"The store has {count} on drawn images, which no printed number is compared with."
+    start = f"The store has {count} of {_asked(opened)}"
+    if not _printed(opened, narrowed, done):
+        names = ", ".join(dict.fromkeys(one.method for one in done))
+        return f"{start}, of {names}: no number is printed for what was run."
     command = command_line(("check", name), narrowed, SELECTING)
-    return f"The store has {count} of {_asked(opened)}; to judge what was run alone: {command}"
+    return f"{start}; to judge what was run alone: {command}"
+
+
+def _printed(opened: Opened, narrowed: Options, done: list[Found]) -> bool:
+    """Say whether a number that the narrowed options ask for is printed of anything that ran."""
+    from ...tables.verdicts.places import printed_numbers
+
+    target, ran = opened.target, {one.place[:4] for one in done}
+    scope = scope_in(target, target_grid(target, narrowed), narrowed)
+    return any(
+        (number.number.method, *member, number.place.noise) in ran
+        for number in printed_numbers(target, (), scope)
+        for member in target.run.categories(number.place)
+    )
 
 
 def _narrowed(opened: Opened, under: Options, done: list[Found]) -> Options:
