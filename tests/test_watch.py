@@ -22,7 +22,7 @@ from adrepro.harness.board import KEEP_S, Board, counts, read_boards, seconds_le
 from adrepro.harness.cli import invoke
 from adrepro.harness.commands import watch as watch_module
 from adrepro.harness.commands.watch import awaited, render, watch
-from adrepro.harness.engines.base import SERVES, Event
+from adrepro.harness.engines.base import PULLING, SERVES, Event
 from adrepro.harness.forecast import Forecast
 from adrepro.harness.store import Failure, Store
 from conftest import TESTS
@@ -330,6 +330,24 @@ def test_run_that_waits_for_workers_is_told_from_a_worker(world, engine, doing):
         (seen,) = read_boards(store)
         assert f"{engine}, process" in (text := as_text(render([seen], {})))
     assert f": {doing} for" in text
+
+
+@pytest.mark.parametrize("engine", PULLING)
+def test_run_whose_cells_workers_run_does_not_wait_for_them(world, engine):
+    """While a worker is at work on the same plan, the queued run says so; not of another plan."""
+    store, queued, _ = board_of(world, engine=engine)
+    _, worker, _ = board_of(world, engine=SERVES)
+    with queued:
+        with worker:
+            text = as_text(render(read_boards(store), {}))
+        assert re.search(rf"^{engine}, process .*: its cells are run by workers$", text, re.M)
+        assert re.search(rf"^{SERVES}, process .*: at work for", text, re.M)
+        assert "waiting" not in text
+        assert "waiting for workers for" in as_text(render(read_boards(store), {})), "it has ended"
+        cells = plan_of(world, "toys:PixelMean", seeds=1).distinct
+        with Board(store, cells, cells, title="another", engine=SERVES):
+            text = as_text(render(read_boards(store), {}))
+        assert re.search(rf"^{engine}, process .*: waiting for workers for", text, re.M)
 
 
 def test_terminal_shows_one_picture_that_moves(world):

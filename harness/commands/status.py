@@ -19,6 +19,7 @@ from ..console import make_console
 from ..store import Status, Store
 from .inspect import FULL_OPTION, index_of
 from .options import Options, grid_options
+from .queued import how_to_serve, queued_cells
 
 Line = Mapping[str, Any]
 
@@ -70,12 +71,18 @@ def status(
         code = follow(awaited(options.store, console, every), console, every)
         return _left_behind(options, full) if code is None else code
     unfinished: list[dict[str, Any]] = []
+    asked: set[str] | None = None
     if target is None and not options.methods:
         stored = _stored(options, full)
         unfinished += _unfinished(Store(options.store), stored)
         lines, superseded = current(stored)
+        known = stored
     else:
         lines, superseded = list(_planned(target, options)), 0
+        known, asked = lines, {line["key"] for line in lines}
+    settled = {line["key"] for line in known if line["status"] in _SETTLED}
+    notes = make_console(stderr=True, quiet=options.quiet)
+    queued = queued_cells(Store(options.store), settled, asked, notes)
     counts = Counter((line["method"], line["dataset"], line["status"]) for line in lines)
     rows = [
         {"method": m, "dataset": d, "status": s, "cells": n}
@@ -88,9 +95,13 @@ def status(
     ]
     if as_json:
         document = {"counts": rows, "troubled": troubled, "superseded": superseded}
-        click.echo(json.dumps(document | {"unfinished": unfinished}, indent=1))
+        document |= {"unfinished": unfinished, "queued": queued}
+        click.echo(json.dumps(document, indent=1))
     elif not options.quiet:
-        _print(rows, troubled, superseded)
+        if rows or not queued["cells"]:
+            _print(rows, troubled, superseded)
+        if queued["cells"]:
+            click.echo(how_to_serve(queued))
         for run in unfinished:
             click.echo(_how_to_go_on(run))
     return 0
@@ -101,7 +112,8 @@ def _left_behind(options: Options, full: bool) -> int:
     stored = _stored(options, full)
     unfinished = list(_unfinished(Store(options.store), stored))
     for run in unfinished:
-        click.echo(_how_to_go_on(run))
+        if not options.quiet:
+            click.echo(_how_to_go_on(run))
     lines, _ = current(stored)
     return 1 if unfinished or any(line["status"] in _TROUBLED for line in lines) else 0
 

@@ -16,7 +16,7 @@ from rich.text import Text
 from ...datasets.plain import one_line
 from ..board import counts, read_boards, seconds_left
 from ..claims import LEASE_S
-from ..engines.base import PULLING
+from ..engines.base import PULLING, SERVES
 from ..progress import duration
 from ..store import Store
 from ..storefolder import MARK
@@ -189,10 +189,10 @@ def _methods(boards: Boards) -> Table:
 
 def _runs(boards: Boards, silent: Mapping[str, float]) -> Iterator[Text]:
     """Yield a line per run and per cell in flight."""
+    served = any(board["live"] and board["engine"] == SERVES for board in boards)
     for board in boards:
         who = f"process {board['who'].get('pid')} on {board['who'].get('host')}"
-        doing = "waiting for workers" if board["engine"] in PULLING else "at work"
-        state = f"{doing} for {duration(board['elapsed_s'])}" if board["live"] else "ended"
+        state = _state(board, served=served) if board["live"] else "ended"
         quiet = silent.get(board["name"], 0.0)
         if board["live"] and quiet > SILENT_S:
             state += f", no sign for {duration(quiet)}"
@@ -205,6 +205,14 @@ def _runs(boards: Boards, silent: Mapping[str, float]) -> Iterator[Text]:
             yield _text(f"{text}  ({duration(one['age_s'] + quiet)})")
         if len(board["flying"]) > MOST_FLYING:
             yield _text(f"  and {len(board['flying']) - MOST_FLYING} more")
+
+
+def _state(board: Mapping[str, Any], *, served: bool) -> str:
+    """Say what a run is at; ``served`` is whether a worker is at work on its plan."""
+    if served and board["engine"] in PULLING:
+        return "its cells are run by workers"
+    doing = "waiting for workers" if board["engine"] in PULLING else "at work"
+    return f"{doing} for {duration(board['elapsed_s'])}"
 
 
 def _text(line: str, style: str = "") -> Text:
