@@ -118,5 +118,6 @@ def test_run_goes_on_where_the_mark_is_lost(world, content):
     assert line.startswith(f"error: {world.store}/store.json is ")
     assert f"--store {world.store} writes it anew" in line
     assert world.run(*run) == 0
+    assert "written anew" in world.stderr
     assert results.items() <= files_of(store).items()
     assert world.reproduce("status", "--store", world.store) == 0

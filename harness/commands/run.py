@@ -143,6 +143,7 @@ def plan_and_open(grid: Grid, options: Options, console: Console) -> tuple[Plan,
 
     if (options.store / MARK).is_file():
         store = Store(options.store, create=True)
+        _say_note(store, console)
         made = plan_grid(grid, options, console, store.manifests)
         if made.pending(store):
             verify_backbones(made.methods)
@@ -151,8 +152,15 @@ def plan_and_open(grid: Grid, options: Options, console: Console) -> tuple[Plan,
         made = plan_grid(grid, options, console, Path(scratch))
         verify_backbones(made.methods)
         store = Store(options.store, create=True)
+        _say_note(store, console)
         shutil.copytree(scratch, store.manifests, dirs_exist_ok=True)
     return made, store
+
+
+def _say_note(store: Store, console: Console) -> None:
+    """Print what opening a store has mended."""
+    if store.note:
+        console.print(f"note: {store.note}", markup=False, highlight=False, soft_wrap=True)
 
 
 def show_plan(grid: Grid, options: Options, *, as_json: bool = False) -> None:
@@ -165,7 +173,7 @@ def show_plan(grid: Grid, options: Options, *, as_json: bool = False) -> None:
     from ..forecast import LEARNED_FROM
     from ..progress import plural
     from ..store import Store
-    from ..storefolder import MARK
+    from ..storefolder import is_store
     from .asked import require_data
     from .inspect import index_of
     from .running import forecast_line
@@ -196,7 +204,7 @@ def show_plan(grid: Grid, options: Options, *, as_json: bool = False) -> None:
     count, tunings = len(made.distinct), len(made.tunings)
     left = count
     outlook = ""
-    if (options.store / MARK).is_file():
+    if is_store(options.store):
         store = Store(options.store)
         keys = {cell.key for cell in made.distinct}
         index = index_of(options.store, columns=("key", *LEARNED_FROM), asked=keys)
