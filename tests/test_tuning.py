@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from adrepro.datasets.errors import ContractError
 from adrepro.datasets.seeds import derive_seed
 from adrepro.harness.cell import canonical_json
+from adrepro.harness.engines import remote
+from adrepro.harness.engines.base import EngineOptions, Event
 from adrepro.harness.frames import store_frame
 from adrepro.harness.grid import Grid
 from adrepro.harness.plan import make_plan
@@ -335,3 +337,32 @@ def test_what_was_chosen_reads_back_exactly(tmp_path_factory, chosen, trials):
     assert dict(back.chosen) == chosen
     assert [dict(trial) for trial in back.trials] == trials
     assert Path(store.tuning / f"{tuned.key}.json").is_file()
+
+
+@pytest.mark.parametrize("in_time", [True, False])
+def test_watcher_tells_each_failure_once(world, calls, monkeypatch, in_time):
+    """Cells whose failures are seen before their tuning's are not told again, nor waited for."""
+    made = plan_of(world, categories=("bottle",), seeds=3)
+    store = Store(world.store, create=True)
+    pending = made.pending(store)
+    first = made.pending_tunings(store, pending, "cpu")[0]
+    cells = [c.task(store.root, "cpu", keep_maps=False, exclusive=False) for c in pending]
+    mine = [t for t in cells if t.identity.key in {i.key for i in first.identities}]
+    assert len(mine) == 3
+    looks = {"count": 0}
+
+    def news(_store, task, _before):
+        looks["count"] += task is first
+        seen = looks["count"] > 1
+        early = task in mine[:2] or (seen and not in_time)
+        told = seen and in_time if task is first else early
+        return Event(kind="failed", task=task, text="no optimum") if told else None
+
+    monkeypatch.setattr(remote, "news", news)
+    monkeypatch.setattr(remote, "LOOK_EVERY_S", 0.01)
+    heard = []
+    options = EngineOptions(cache=store.features)
+    remote.watch([first, *mine], options, heard.append, alive=lambda: "gone" * (looks["count"] > 4))
+    told = [len(e.task.identities) for e in heard]
+    assert sum(told) == 3
+    assert heard[-1].task.label == first.label

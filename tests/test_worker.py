@@ -215,7 +215,7 @@ def test_failure_beside_a_result_is_heard(world, damaged):
     assert store.read_failure(lost.key).status is Status.PENDING, "asked for again: tried again"
     heard = []
     options = EngineOptions(cache=store.features)
-    with pytest.raises(StoreError, match="1 cells were not run: gone"):
+    with pytest.raises(StoreError, match="1 cell was not run: gone"):
         remote.watch(tasks, options, heard.append, alive=lambda: "gone")
     store.write_failure(lost, failure)
     heard.clear()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...datasets.errors import UsageError
+from ...datasets.plain import one_line
 from ..cell import canonical_json
 from ..console import make_console
 from ..files import read_signed
@@ -68,7 +69,10 @@ def _trace(console: Console, text: str) -> None:
     """Print a traceback; one of a process that was killed is empty."""
     if text:
         console.print("\n[bold]traceback[/bold]")
-        console.print(text.rstrip(), markup=False, highlight=False, soft_wrap=True)
+        for line in text.rstrip().split("\n"):
+            indent = " " * (len(line) - len(line.lstrip(" ")))
+            shown = indent + one_line(line)  # a method's own text: it must not steer a terminal
+            console.print(shown, markup=False, highlight=False, soft_wrap=True)
 
 
 def _list(console: Console, split: str, images: Iterable[Mapping[str, Any]]) -> None:

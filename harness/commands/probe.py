@@ -40,15 +40,14 @@ def probe(cell: str, target: str | None, options: Options) -> int:
         )
     planned = found[0]
     verify_backbones((planned.method,))
+    store = Store(options.store) if is_store(options.store) else None
     first, second = run_twice(made, planned, device)
     pairs = {"two runs in fresh processes": (first, second)}
-    if is_store(options.store):
-        store = Store(options.store)
-        if store.read(planned.key).status is Status.DONE:
-            kept = stored_arrays(store, planned.key)
-            # Maps are stored only where they were asked for.
-            mine = {name: a for name, a in first.items() if name != "maps" or name in kept}
-            pairs["the first of them and the stored result"] = (mine, kept)
+    if store is not None and store.read(planned.key).status is Status.DONE:
+        kept = stored_arrays(store, planned.key)
+        # Maps are stored only where they were asked for.
+        mine = {name: a for name, a in first.items() if name != "maps" or name in kept}
+        pairs["the first of them and the stored result"] = (mine, kept)
     worst = 0
     for title, (a, b) in pairs.items():
         shared = [name for name in a if name in b]

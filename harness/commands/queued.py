@@ -24,7 +24,8 @@ def queued_cells(
     store
         The store, with the requests of all runs.
     settled
-        Keys of cells that are done or have failed, and so wait no more.
+        Keys of cells that are done or have failed, and so wait no more; one that is done and waits
+        for its maps alone is not counted.
     asked
         Keys of the cells that count; None = all.
     notes

@@ -125,8 +125,8 @@ class Event:
 class RunTasks(Protocol):
     """An engine: runs tasks of one store until each has a result or a failure there.
 
-    Every task is told ``done`` or ``failed`` once. Cells and tunings come in separate calls,
-    tunings first.
+    Every task is told ``done`` or ``failed`` once, but for cells whose tuning has failed. Tunings
+    come in a call before that of the cells; to engines in `PULLING` they come with them.
 
     Raises
     ------

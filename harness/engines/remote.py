@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from ...datasets.errors import StoreError
+from ..progress import plural
 from ..store import Store
+from ..task import Task
 from ..tuning import TuningTask
 from .base import EngineOptions, Event, Job
 from .elsewhere import claim_key, news
 from .limits import FailureLimit
+from .stopping import terminate_as_exception
 
 LOOK_EVERY_S = 1.0
 
@@ -20,7 +24,8 @@ def run_tasks(
     tasks: Sequence[Job], options: EngineOptions, listen: Callable[[Event], None]
 ) -> None:
     """Wait until workers have run all tasks; see `base.RunTasks`."""
-    watch(tasks, options, listen)
+    with terminate_as_exception():
+        watch(tasks, options, listen)
 
 
 def worker_command(store: Store, options: EngineOptions) -> list[str]:
@@ -66,15 +71,32 @@ def watch(
     while left:
         ended = alive()  # asked first: what the last worker published is still seen
         for key, task in list(left.items()):
-            event = news(Store(task.store), task, ())
-            if event is not None and key in left:
+            event = _news(task, left) if key in left else None
+            if event is not None:
                 del left[key]
-                if event.kind == "failed" and isinstance(task, TuningTask):
-                    for identity in task.identities:  # they failed with it, and are told of so
-                        left.pop(identity.key, None)
+                if event.kind == "failed" and isinstance(event.task, TuningTask):
+                    for identity in event.task.identities:  # they failed with it
+                        del left[identity.key]
                 listen(event)
                 limit.take(event)
         if left and ended:
-            raise StoreError(f"{len(left)} cells were not run: {ended}")
+            cells = sum(isinstance(task, Task) for task in left.values())
+            was = "was" if cells == 1 else "were"
+            raise StoreError(f"{plural(cells)} {was} not run: {ended}")
         if left:
             time.sleep(LOOK_EVERY_S)
+
+
+def _news(task: Job, left: Mapping[str, Job]) -> Event | None:
+    """Return how a task ended, a tuning with those of its cells that have not been told of yet.
+
+    The failures of its cells are written one after the other, so that some may have been.
+    """
+    event = news(Store(task.store), task, ())
+    if not isinstance(task, TuningTask) or (event is not None and event.kind == "done"):
+        return event
+    waiting = tuple(identity for identity in task.identities if identity.key in left)
+    if event is None and waiting:
+        return None
+    text = "its cells have failed" if event is None else event.text
+    return Event(kind="failed", task=replace(task, identities=waiting), text=text)

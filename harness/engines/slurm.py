@@ -1,7 +1,8 @@
 """The SLURM engine: an array of `reproduce worker` jobs that pull cells from the store.
 
 One array for a whole table, and not a job per cell: a scheduler is slow with many small jobs. The
-jobs outlive this process; if it dies, they go on, and the same command again finds what they did.
+jobs outlive this process; if it is killed, they go on, and the same command again finds what they
+did. Ctrl+C and SIGTERM end them with the run.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from .remote import watch, worker_command
 from .settings import EngineSettings, number, own_search_path
 from .slurm_job import PullingWorker
 from .slurm_local import await_end, deaf_to_interrupts, end
+from .stopping import terminate_as_exception
 
 CLUSTERS = ("slurm", "local")
 JOB_NAME = "reproduce"
@@ -102,16 +104,17 @@ def run_tasks(
         search_path=tuple(own_search_path()),
     )
     jobs: list[Any] = []
-    try:
-        _submit(executor, worker, settings, jobs)
-        watch(tasks, options, listen, alive=lambda: _over(jobs, folder))
-        if settings.cluster == "local":
-            await_end(jobs)
-    finally:
-        if settings.cluster == "local":
-            end(jobs)
-        else:
-            _cancel(jobs)
+    with terminate_as_exception():
+        try:
+            _submit(executor, worker, settings, jobs)
+            watch(tasks, options, listen, alive=lambda: _over(jobs, folder))
+            if settings.cluster == "local":
+                await_end(jobs)
+        finally:
+            if settings.cluster == "local":
+                end(jobs)
+            else:
+                _cancel(jobs)
 
 
 def _cancel(jobs: Sequence[Any]) -> None:

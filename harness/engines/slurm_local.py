@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -22,16 +23,27 @@ LOOK_EVERY_S = 0.1
 def deaf_to_interrupts() -> Iterator[None]:
     """Have the processes that are started in here wait for ever with an answer to Ctrl+C.
 
-    A blocked signal is inherited; ignored ones would be too, but this process must not miss one.
+    A blocked signal is inherited. This process hears of it through another of its threads all the
+    same, and of SIGTERM; that comes to bear when all is started, and known to whoever ends it.
     """
-    if os.name != "posix":
+    if os.name != "posix" or threading.current_thread() is not threading.main_thread():
         yield
         return
+    heard: list[int] = []
+
+    def hear(number: int, _frame: object) -> None:
+        heard.append(number)
+
+    handlers = {sign: signal.signal(sign, hear) for sign in (signal.SIGINT, signal.SIGTERM)}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for sign, handler in handlers.items():
+            signal.signal(sign, handler)
+        for number in heard[:1]:
+            signal.raise_signal(number)
 
 
 def await_end(jobs: Sequence[Any]) -> None:
