@@ -12,6 +12,11 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
 _UNSAFE = ("Cc", "Cf", "Cs")
 
 
+def indented(line: str) -> str:
+    """Return one line as `one_line` does, with the spaces that it begins with."""
+    return " " * (len(line) - len(line.lstrip(" "))) + one_line(line)
+
+
 def one_line(text: str) -> str:
     """Collapse white space and drop control characters."""
     flat = _SPACES.sub(" ", text)

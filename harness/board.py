@@ -19,14 +19,7 @@ from types import TracebackType
 from typing import Any
 
 from ..datasets.owners import FOREIGN_AGE_S
-from .boardkeys import (
-    DIGITS,
-    left_of,
-    read_bounded,
-    replace_whole,
-    sweep_keys,
-    write_keys,
-)
+from .boardkeys import DIGITS, left_of, read_bounded, replace_whole, sweep_keys, write_keys
 from .cell import canonical_json
 from .engines.base import Event
 from .files import sha256

@@ -1,11 +1,14 @@
 """Tasks of a tiny table for tests that call an engine by itself."""
 
+import time
 from dataclasses import replace
 
 from adrepro.harness.engines.base import EngineOptions
 from adrepro.harness.grid import Grid
 from adrepro.harness.plan import make_plan
 from adrepro.harness.store import Store
+
+WAIT_S = 180
 
 
 def plan_of(world, *methods, seeds=2, categories=("bottle",), overrides=None):
@@ -53,3 +56,11 @@ class Heard(list):
 def score_bytes(store):
     """Return key → bytes of the stored scores."""
     return {key: (store.folder(key) / "scores.npz").read_bytes() for key in store}
+
+
+def wait_until(holds):
+    """Wait for something that another process brings about."""
+    deadline = time.monotonic() + WAIT_S
+    while not holds():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.05)

@@ -6,12 +6,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
 import pytest
-from engine_worlds import score_bytes
+from engine_worlds import score_bytes, wait_until
 
 from adrepro.datasets.errors import MissingExtraError, UsageError
 from adrepro.harness.board import read_boards
@@ -25,7 +24,6 @@ from conftest import TESTS
 
 pytest.importorskip("submitit")
 
-WAIT_S = 180
 # A cluster of one machine: sbatch starts each job of an array here, srun runs what it is given.
 SBATCH = """#!{python}
 import os, re, subprocess, sys
@@ -199,13 +197,6 @@ def queued(world, *arguments):
     with subprocess.Popen(line, env={**os.environ, "PYTHONPATH": str(TESTS)}) as process:
         wait_until(lambda: list((world.store / "requests").glob("*.json")))
         process.send_signal(signal.SIGKILL)
-
-
-def wait_until(holds):
-    deadline = time.monotonic() + WAIT_S
-    while not holds():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.05)
 
 
 def finished(world):

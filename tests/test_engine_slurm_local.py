@@ -9,6 +9,7 @@ import time
 
 import psutil
 import pytest
+from engine_worlds import wait_until
 
 from adrepro.harness.engines.slurm_local import deaf_to_interrupts
 from conftest import TESTS
@@ -16,13 +17,6 @@ from conftest import TESTS
 pytest.importorskip("submitit")
 
 WAIT_S = 120
-
-
-def wait_until(holds):
-    deadline = time.monotonic() + WAIT_S
-    while not holds():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.05)
 
 
 def processes_of(world):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...datasets.errors import UsageError
-from ...datasets.plain import one_line
+from ...datasets.plain import indented
 from ..cell import canonical_json
 from ..console import make_console
 from ..files import read_signed
@@ -70,9 +70,8 @@ def _trace(console: Console, text: str) -> None:
     if text:
         console.print("\n[bold]traceback[/bold]")
         for line in text.rstrip().split("\n"):
-            indent = " " * (len(line) - len(line.lstrip(" ")))
-            shown = indent + one_line(line)  # a method's own text: it must not steer a terminal
-            console.print(shown, markup=False, highlight=False, soft_wrap=True)
+            # A method's own text: it must not steer a terminal.
+            console.print(indented(line), markup=False, highlight=False, soft_wrap=True)
 
 
 def _list(console: Console, split: str, images: Iterable[Mapping[str, Any]]) -> None:

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from ...datasets.plain import one_line
+from ...datasets.plain import indented
 from ..board import counts, read_boards, seconds_left
 from ..claims import LEASE_S
 from ..engines.base import PULLING, SERVES
@@ -217,5 +217,4 @@ def _state(board: Mapping[str, Any], *, served: bool) -> str:
 
 def _text(line: str, style: str = "") -> Text:
     """Return text as it stands, without what would steer a terminal: methods may say anything."""
-    indent = line[: len(line) - len(line.lstrip(" "))]
-    return Text(indent + one_line(line), style)
+    return Text(indented(line), style)
