@@ -96,6 +96,7 @@ def achieved(
     methods = cells.block_methods(model, block)
     single = block.method is not None
     title = cells.block_title(model, block)
+    rows = _rows(block, places, view, dict(enumerate(opens[start:], start)))
     return {
         "id": f"method-{index + 1}" if single else f"table-{index + 1}",
         "title": title.removesuffix(", achieved") if single else title,
@@ -105,7 +106,8 @@ def achieved(
         "sentences": cells.comparison_sentences(model, block),
         "caption": f"{title}. {model.target.caption}",
         "head": _columns(model.columns, model),
-        "rows": _rows(block, places, view, dict(enumerate(opens[start:], start))),
+        "rows": rows,
+        "judged": any(cell["signs"] for row in rows for cell in row["cells"]),
         "views": view is not None,
         "pairs": _pairs(model, block) if single else [],
         "apart": None if single else _apart(model, block),

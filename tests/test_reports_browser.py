@@ -253,3 +253,26 @@ def test_views_need_no_script(browser, source):
     assert not first.locator(".v-achieved").is_visible()
     assert not block.locator(".tools").is_visible()
     context.close()
+
+
+def test_what_has_no_number_is_sorted_last(browser, tmp_path):
+    """An average of too few categories begins with a digit, and stays below both ways."""
+    target = load_target("table3")
+    methods = ["rad", "rad@no-bo", "rad@no-l2"]
+    gap = {("rad", "mvtec_ad", "grid"): {"status": "pending"}}
+    frame = make_frame(target, methods=methods, change=gap)
+    infos = [MethodInfo(name=name, title=name) for name in methods]
+    model = build_model(target, frame, methods=infos)
+    path = tmp_path / "page.html"
+    path.write_text(render_html(model, ReportContext(methods=tuple(infos))), "utf-8")
+    page = browser.new_page()
+    page.goto(path.as_uri())
+    table = page.locator("#table-1 table.rows")
+    first = table.locator("tbody tr:visible td:nth-child(2) .v-achieved .pair")
+    head = table.locator("button.sort").nth(1)
+    for descending in (True, False):
+        head.click()
+        *numbers, last = first.all_inner_texts()
+        assert numbers == sorted(numbers, key=float, reverse=descending)
+        assert (len(numbers), last) == (2, "14 of 15")
+    page.close()

@@ -171,11 +171,15 @@
   };
 
   // What a cell shows at the moment: by name in the first column, by number in the others.
-  const textOf = (cell, view) => (cell.querySelector(`.v-${view}`) || cell).textContent.trim();
+  const numberOf = (cell, view) => {
+    const text = (cell.querySelector(`.v-${view}`) || cell).textContent.trim();
+    // "12 of 15" begins with a digit and is no number.
+    return /^[+-]?\d+ of \d/.test(text) ? NaN : parseFloat(text);
+  };
   const byName = (sign) => (a, b) =>
     sign * a.cells[0].textContent.localeCompare(b.cells[0].textContent, "en", { numeric: true });
   const byNumber = (sign, column, view) => (a, b) => {
-    const [one, other] = [a, b].map((row) => parseFloat(textOf(row.cells[column], view)));
+    const [one, other] = [a, b].map((row) => numberOf(row.cells[column], view));
     // What has no number comes last, whichever way.
     if (isNaN(one) || isNaN(other)) return isNaN(one) - isNaN(other);
     return sign * (one - other);
