@@ -159,10 +159,11 @@ def _effective(runs: Sequence[Run], noise: float) -> str:
 
 
 def keys(model: TableModel) -> list[dict[str, Any]]:
-    """Return per method and category the shortened cell keys of each level."""
+    """Return per method and category the shortened cell keys of each level, by seed."""
     found = []
+    ordered = sorted(model.runs, key=lambda run: run.seed)
     for method in model.methods:
-        own = [run for run in model.runs if run.method == method.name]
+        own = [run for run in ordered if run.method == method.name]
         rows = []
         for dataset, category, label in model.categories:
             runs = [r for r in own if (r.dataset, r.category) == (dataset, category)]

@@ -314,21 +314,6 @@ def test_failed_cells_take_no_name_of_another_method():
     assert (kept["method"] == both["method"]).all()
 
 
-def test_failed_cells_get_name_and_kind():
-    """A failed cell takes the variant's name from finished ones; damaged ones are counted."""
-    done = rows(methods=["differnet"], seeds=2).assign(method="differnet@own")
-    done["synthetic"] = done["synthetic"].astype(object)
-    done.loc[0, ["method", "status", "synthetic", "paper_target"]] = [
-        "differnet", "failed", None, None,
-    ]  # fmt: skip
-    done.loc[1, "status"] = "damaged"
-    kept, notes = sound_rows(done)
-    assert set(kept["method"]) == {"differnet@own"}
-    assert not kept.loc[0, "synthetic"]
-    assert len(kept) == len(done) - 1
-    assert notes == ["1 damaged cells count as not there."]
-
-
 def test_folder_in_the_way(world):
     """An output path that is a file is refused in one line."""
     blocked = Path(world.root / "file")

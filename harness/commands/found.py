@@ -7,7 +7,7 @@ other presets, settings or versions, makes reports of its own and is never mixed
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ import numpy as np
 from ...datasets.catalog import CATALOG
 from ..evaluations import EVALUATION
 from ..presets import PRESETS
+from .declared import names_today
 from .makes import OTHER, by_make, differences, other_pages, source_notes
 from .parts import evaluated, named
 from .stored_methods import import_note, not_imported
@@ -74,29 +75,30 @@ class _Part:
 def sound_rows(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Return the rows that a report can be made from, and what was left out.
 
-    A failed cell has no row of its own making: its variant is taken from finished cells of its
-    method with the same settings, and whether its images are drawn from the catalogue.
+    Each has the name under which it is run today, with the variant that its settings are. Whether
+    the images of a failed cell are drawn, which has no row of its own making, says the catalogue.
     """
+    import pandas as pd
+
     damaged = frame["status"] == "damaged"
     rows = frame.loc[~damaged].copy()
     count = len(frame) - len(rows)
     notes = [f"{count} damaged cells count as not there."] if count else []
-    failed = rows["status"] == "failed"
-    made = ["settings", "backbone", "image_size"]
-
-    def own(method: str, made_with: Iterable[object]) -> tuple:
-        # Two methods may have the same settings: only variants of one method share a name.
-        return (method.partition("@")[0], *made_with)
-
-    names: dict[tuple, set[str]] = {}
-    for row in rows.loc[~failed, ["method", *made]].drop_duplicates().itertuples(index=False):
-        names.setdefault(own(str(row[0]), row[1:]), set()).add(str(row[0]))
-    for index, row in rows.loc[failed, ["method", "dataset", *made]].iterrows():
-        known = names.get(own(str(row["method"]), row[made]), set())
-        rows.loc[index, "method"] = next(iter(known)) if len(known) == 1 else row["method"]
-        info = CATALOG.get(str(row["dataset"]))
-        rows.loc[index, "synthetic"] = info is not None and info.synthetic
+    rows["method"] = [names[0] for names in _names(rows)]
+    drawn = [getattr(CATALOG.get(str(name)), "synthetic", False) for name in rows["dataset"]]
+    rows["synthetic"] = rows["synthetic"].mask(
+        rows["status"] == "failed", pd.Series(drawn, rows.index)
+    )
     return rows, notes
+
+
+def _names(rows: pd.DataFrame) -> list[tuple[str, ...]]:
+    """Return the names under which each row is run today."""
+    columns = [rows[name] for name in ("method", "settings", "backbone", "image_size")]
+    made = [(str(method), *rest) for method, *rest in zip(*columns, strict=True)]
+    found = {one: names_today(one[0].partition("@")[0], *one[1:]) for one in dict.fromkeys(made)}
+    # A name that says its variant says it rightly.
+    return [(one[0],) if "@" in one[0] else found[one] for one in made]
 
 
 def editions(rows: pd.DataFrame, papers: Sequence[Path] = ()) -> Iterator[Edition]:
@@ -150,8 +152,9 @@ def _editions(
 
 def _tables_of(target: Target, rows: pd.DataFrame) -> list[pd.DataFrame]:
     """Return a target's rows, a frame for each protocol, evaluation and kind of data."""
-    ran = rows["paper_target"] == target.name
     names = {one for preset in PRESETS for one in target.run.methods_for(preset)}
+    rows = _with_namesakes(rows, names)
+    ran = rows["paper_target"] == target.name
     places = {
         (name, category)
         for data in target.run.datasets
@@ -169,6 +172,20 @@ def _tables_of(target: Target, rows: pd.DataFrame) -> list[pd.DataFrame]:
         for group in groups
         if (group["paper_target"] == target.name).any() or _covers(group, target)
     ]
+
+
+def _with_namesakes(rows: pd.DataFrame, names: Collection[str]) -> pd.DataFrame:
+    """Return rows once more for each other of these names that has their very settings."""
+    import pandas as pd
+
+    bare = rows["method"].str.partition("@")[0]
+    found = list(zip(rows["method"], _names(rows.assign(method=bare)), strict=True))
+    copies = []
+    for name in sorted(names):
+        also = [name != method and method in own and name in own for method, own in found]
+        if any(also):
+            copies.append(rows.loc[also].assign(method=name))
+    return pd.concat([rows, *copies], ignore_index=True) if copies else rows
 
 
 def _covers(rows: pd.DataFrame, target: Target) -> bool:

@@ -111,16 +111,19 @@ def _diagram(
     comparison = one.comparison
     assert comparison is not None
     names = list(comparison.methods)
-    p_values = pd.DataFrame(1.0, index=names, columns=names)
+    # Methods by number: the library goes through sets, in an order that texts share in no two runs.
+    places = {name: place for place, name in enumerate(names)}
+    p_values = pd.DataFrame(1.0, index=range(len(names)), columns=range(len(names)))
     for pair in comparison.pairs:
         p = 1.0 if pair.p_nemenyi is None else pair.p_nemenyi
-        p_values.loc[pair.first, pair.second] = p_values.loc[pair.second, pair.first] = p
-    ranks = dict(zip(names, comparison.mean_ranks, strict=True))
+        one, other = places[pair.first], places[pair.second]
+        p_values.loc[one, other] = p_values.loc[other, one] = p
+    ranks = dict(enumerate(comparison.mean_ranks))
     found: dict[str, Any] = scikit_posthocs.critical_difference_diagram(
         ranks,
         p_values,
         ax=axis,
-        color_palette={n: colors.get(n, look_of(i)).color for i, n in enumerate(names)},
+        color_palette={i: colors.get(n, look_of(i)).color for i, n in enumerate(names)},
         label_fmt_left="{label}  {rank:.2f} ",
         label_fmt_right=" {rank:.2f}  {label}",
         crossbar_props={"color": INK, "linewidth": 2.2},
@@ -133,12 +136,12 @@ def _diagram(
 def _name(
     texts: Sequence[Any], names: Sequence[str], ranks: Sequence[float], titles: Mapping[str, str]
 ) -> None:
-    """Put printed names in place of the methods' own."""
+    """Put printed names in place of the methods' numbers."""
     by_text = {}
-    for name, rank in zip(names, ranks, strict=True):
+    for place, (name, rank) in enumerate(zip(names, ranks, strict=True)):
         shown = titles[name]
-        by_text[f"{name}  {rank:.2f} "] = f"{shown}  {rank:.2f} "
-        by_text[f" {rank:.2f}  {name}"] = f" {rank:.2f}  {shown}"
+        by_text[f"{place}  {rank:.2f} "] = f"{shown}  {rank:.2f} "
+        by_text[f" {rank:.2f}  {place}"] = f" {rank:.2f}  {shown}"
     for text in texts:
         text.set_text(by_text[text.get_text()])
         # The library gives labels their method's colour, too light to read for some.

@@ -106,7 +106,9 @@ def margin_of(target: Target) -> Margin | None:
 def _notes(target: Target, margin: Margin | None) -> tuple[str, ...]:
     notes = [*target.notes]
     if target.misprints:
-        notes.append(f"{len(target.misprints)} cells of the paper hold no readable number.")
+        count = len(target.misprints)
+        cells = "1 cell of the paper holds" if count == 1 else f"{count} cells of the paper hold"
+        notes.append(f"{cells} no readable number.")
     if margin is None:
         notes.append("The target declares no margin, so that nothing can be tested against it.")
     return tuple(notes)
