@@ -246,15 +246,21 @@ def comparison_sentence(model: TableModel, method: MethodRuns) -> str:
     if model.synthetic:
         return "Embedded synthetic data: no reproduction, nothing is compared."
     if not method.has_counterpart:
-        return f"{paper.short} reports no numbers of this method."
+        base = method.name.partition("@")[0]
+        kin = [m.title for m in model.methods if m.has_counterpart and m.name.split("@")[0] == base]
+        return f"{paper.short} reports no numbers of this method{_only_of(kin)}."
     if method.departures:
         return f"Not comparable with {paper.short}: {'; '.join(method.departures)}."
     return f"Compared with the numbers that {paper.short} reports for this method."
 
 
+def _only_of(titles: Sequence[str]) -> str:
+    return f", only of {' and '.join(titles)}" if titles else ""
+
+
 def _of_several(text: str) -> str:
     """Turn a sentence about one method into one that follows the names of several."""
-    text = text.replace(" for this method.", ".").replace(" of this method.", ".")
+    text = text.replace(" for this method.", ".").replace(" of this method", "")
     return text[:1].lower() + text[1:] if text.startswith(("Compared", "Not ")) else text
 
 

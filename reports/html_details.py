@@ -33,7 +33,7 @@ def _metric(name: str) -> Shown:
 
 def _amount(name: str) -> Shown:
     def text(run: Run) -> str:
-        value = run.facts.get(name)
+        value = run.facts.get(name) if run.status is Status.DONE else None
         return "" if value is None else f"{float(value):.4g}"
 
     return text
@@ -44,6 +44,8 @@ def _fact(name: str, digits: int | None = None) -> Shown:
 
 
 def _status(run: Run) -> str:
+    if run.status is Status.PENDING and not run.error:
+        return "planned, not run"
     return "" if run.status is Status.DONE else f"{run.status}: {reason(run.error)}"
 
 

@@ -23,7 +23,7 @@ def figures(model: TableModel, context: ReportContext) -> list[dict[str, Any]]:
         {
             "id": f"figure-{one.name}",
             "heading": one.title,
-            "caption": one.caption,
+            "caption": f"{one.caption} {one.left_out(material)}".strip(),
             # Text of others inside a drawing is escaped by its writer.
             "svg": Markup(inline_svg(one.name, material)),  # noqa: S704
         }

@@ -9,7 +9,7 @@ import pytest
 from table_frames import make_frame
 
 from adrepro.datasets.errors import UnknownNameError, UsageError
-from adrepro.reports.context import MethodInfo
+from adrepro.reports.context import MethodInfo, ReportContext
 from adrepro.reports.figures import (
     FIGURES,
     Material,
@@ -25,6 +25,7 @@ from adrepro.reports.figures import (
     render_named,
 )
 from adrepro.reports.figures.style import PALETTE, look_of, looks
+from adrepro.reports.html_figures import figures
 from adrepro.tables.assemble import build_model
 from adrepro.tables.papers import load_target
 
@@ -171,6 +172,19 @@ def test_removal_is_pooled_and_random_removal_is_the_share(drawn):
     chance = line_of(axis, "#7F7F7F")
     share = frame.groupby("noise")[["n_train_noisy", "n_train"]].sum()
     assert chance[:, 1] == pytest.approx((100 * share.n_train_noisy / share.n_train).to_numpy())
+
+
+def test_removal_names_what_it_leaves_out(drawn):
+    """A method that takes images out and lacks a category at every level is named."""
+    _, found = drawn
+    assert removal.left_out(found) == ""
+    gap = {("rad", "mvtec_ad", "grid"): {"status": "pending"}}
+    _, found = material(change=gap, titles={"rad": "RAD & <b>"})
+    said = removal.left_out(found)
+    assert "RAD & <b> on MVTec AD" in said
+    assert "Differnet" not in said
+    shown = [one for one in figures(found.model, ReportContext()) if one["id"] == "figure-removal"]
+    assert shown[0]["caption"].endswith(said)
 
 
 def test_rank_diagram_stands_at_the_mean_ranks(drawn):

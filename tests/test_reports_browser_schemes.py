@@ -62,7 +62,6 @@ root => {
 def source(tmp_path_factory):
     """A page with every drawing that its table allows, images and anomaly maps."""
     target = load_target("table1")
-    target = replace(target, run=replace(target.run, noise=(0.0, 50.0)))
     frame = make_frame(target, methods=["rad", "differnet", "patchcore"], seeds=2)
     model = build_model(target, frame, methods=METHODS)
     context = replace(with_maps(), methods=METHODS)
@@ -143,7 +142,7 @@ def test_views_and_dialog_work(page):
     block.locator("input[value=achieved]").check()
     block.locator("button.open").first.click()
     dialog = page.locator("#detail")
-    seeds = dialog.locator("#images > details")
+    seeds = dialog.locator(".images > details")
     assert seeds.locator("summary").all_inner_texts() == ["Images of seed 0", "Images of seed 1"]
     assert seeds.first.locator("img").first.is_visible()
     assert not seeds.nth(1).locator("img").first.is_visible()
@@ -165,17 +164,59 @@ def test_views_and_dialog_work(page):
     assert not dialog.is_visible()
     # An average shows an image of each category, with the category's name.
     page.locator("#method-1 tr.whole button.open").first.click()
-    captions = dialog.locator("#images figcaption").all_inner_texts()
+    captions = dialog.locator(".images figcaption").all_inner_texts()
     assert len(captions) == len({text.partition(":")[0] for text in captions}) == 15
+    # Below it each category opens like a cell of its own: seeds, times, keys, images of each seed.
+    folded = dialog.locator("#detail-body > details", has=page.locator("summary", has_text="Wood"))
+    folded.locator("summary").first.click()
+    head, *lines = folded.locator("table tr").all_inner_texts()
+    assert head.split("\t") == ["Result", "Seed 0", "Seed 1"]
+    assert {"Fit, s", "Removed images", "Key"} <= {line.partition("\t")[0] for line in lines}
+    assert folded.locator(".images > details").count() == 2
+    assert folded.locator("figcaption", has_text="anomalous").count() > 2
+    assert low(page.evaluate(f"({CONTRAST})(document.querySelector('#detail'))")) == []
     page.keyboard.press("Escape")
+
+
+def test_words_are_whole(page):
+    """At desktop width no plain word in a table of text is broken."""
+    broken = page.evaluate("""
+      [...document.querySelectorAll(".text :is(td, th)")].filter(cell => {
+        const text = cell.textContent.trim();
+        if (/\\s/.test(text) || !text || text.length > 16) return false;
+        const range = document.createRange();
+        range.selectNodeContents(cell);
+        return new Set([...range.getClientRects()].map(box => box.top)).size > 1;
+      }).map(cell => cell.textContent)
+    """)
+    assert page.locator(".text td").count() > 50
+    assert broken == []
+
+
+def test_print_cuts_nothing(page):
+    """On A4 every table and drawing is as wide as the page or less."""
+    page.emulate_media(media="print")
+    # 210 mm less the margins that the page declares.
+    page.set_viewport_size({"width": round(190 / 25.4 * 96), "height": 1000})
+    boxes = "[...document.querySelectorAll('main .scroll, main figure')]"
+    wide = f"{boxes}.filter(one => one.scrollWidth > one.clientWidth + 1)"
+    assert page.evaluate(f"{boxes}.length") > 8
+    assert page.evaluate(f"{wide}.map(one => [one.ariaLabel, one.scrollWidth])") == []
+    page.emulate_media(media="screen")
+    page.set_viewport_size({"width": 1200, "height": 900})
 
 
 def test_a_phone_shows_names_and_captions(page):
     """At 390 pixels captions are whole, and names stay when a table is pushed aside."""
     page.set_viewport_size({"width": 390, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") == 390
-    regions = [one for one in page.locator("main .scroll").all() if one.is_visible()]
+    pushable = page.locator("main .scroll:not(:has(.said))")
+    regions = [one for one in pushable.all() if one.is_visible()]
     assert len(regions) > 6
+    # Findings stand below each other and need no pushing.
+    for one in page.locator("main .scroll:has(.said)").all():
+        assert one.evaluate("one => one.scrollWidth <= one.clientWidth")
+        assert one.locator("tbody tr").first.bounding_box()["height"] < 300
     pushed = 0
     for region in regions:
         frame = region.bounding_box()

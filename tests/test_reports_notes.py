@@ -207,3 +207,16 @@ def test_two_reports_with_all_footnotes_are_byte_equal(tmp_path):
     other = build_report(target, frame, tmp_path / "b", context=CONTEXT)
     for left, right in zip(one, other, strict=True):
         assert left.read_bytes() == right.read_bytes(), left.name
+
+
+def test_a_method_whose_variant_is_reported_says_so():
+    """Where the paper has numbers of a variant alone, the note names the variant."""
+    target = load_target("saha/table2")
+    methods = ["simplenet", "simplenet@saha", "padim"]
+    frame = make_frame(target, methods=methods, seeds=1)
+    infos = tuple(MethodInfo(name=name, title=name.title()) for name in methods)
+    model = build_model(target, frame, methods=infos)
+    page = flat(render_html(model, ReportContext(methods=infos)))
+    assert "Saha reports no numbers of this method, only of Simplenet@Saha." in page
+    assert "Saha reports no numbers of this method." in page
+    assert page.count("only of Simplenet@Saha") == 1

@@ -104,6 +104,8 @@ def _write(
     if why := one.why_not(material):
         click.echo(f"{one.name}: not drawn, {why}", err=True)
         return 0
+    if left_out := one.left_out(material):
+        click.echo(f"note: {one.name}: {left_out}", err=True)
     paths = [options.out / f"{name}.{form}" for form in formats]
     for path, form in zip(paths, formats, strict=True):
         write_atomic(path, render_named(one.name, material, form, width=width))

@@ -116,14 +116,15 @@ def _diagram(
     p_values = pd.DataFrame(1.0, index=range(len(names)), columns=range(len(names)))
     for pair in comparison.pairs:
         p = 1.0 if pair.p_nemenyi is None else pair.p_nemenyi
-        one, other = places[pair.first], places[pair.second]
-        p_values.loc[one, other] = p_values.loc[other, one] = p
+        first, second = places[pair.first], places[pair.second]
+        p_values.loc[first, second] = p_values.loc[second, first] = p
     ranks = dict(enumerate(comparison.mean_ranks))
+    palette: dict[Any, str] = {i: colors.get(n, look_of(i)).color for i, n in enumerate(names)}
     found: dict[str, Any] = scikit_posthocs.critical_difference_diagram(
         ranks,
         p_values,
         ax=axis,
-        color_palette={i: colors.get(n, look_of(i)).color for i, n in enumerate(names)},
+        color_palette=palette,
         label_fmt_left="{label}  {rank:.2f} ",
         label_fmt_right=" {rank:.2f}  {label}",
         crossbar_props={"color": INK, "linewidth": 2.2},

@@ -45,6 +45,8 @@ class Drawing:
         Material → text for those who do not see it.
     draw
         Material and width in inches → the figure.
+    left_out
+        Material → which methods it leaves out though they have to do with it, and why.
     per_cell
         Whether it shows single cells, `Material.cells`, and not a whole table.
     """
@@ -55,6 +57,7 @@ class Drawing:
     why_not: Callable[[Material], str]
     alt: Callable[[Material], str]
     draw: Callable[[Material, float], Figure]
+    left_out: Callable[[Material], str] = lambda _: ""
     per_cell: bool = False
 
 
@@ -103,6 +106,7 @@ FIGURES: tuple[Drawing, ...] = (
         why_not=removal.why_not,
         alt=removal.alt,
         draw=removal.draw,
+        left_out=removal.left_out,
     ),
     Drawing(
         name="ranks",

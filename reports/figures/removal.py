@@ -30,10 +30,23 @@ Curves = dict[str, list[Point]]
 
 def why_not(material: Material) -> str:
     """Say why the figure cannot be drawn; empty where it can."""
-    weighing = [r for r in material.model.runs if r.metrics["removed"] is not None]
-    if not weighing:
+    if not any(map(_weighs, material.model.runs)):
         return "no method here removes or weighs training images"
     return "" if _datasets(material) else "nothing was removed, or no set of results is complete"
+
+
+def left_out(material: Material) -> str:
+    """Say which methods take images out and have no curve; empty where all have one."""
+    said = []
+    for dataset in material.datasets:
+        drawn = {n for metric in METRICS for n in _curves(material, dataset, metric)}
+        own = [run for run in material.model.runs if run.dataset == dataset and _weighs(run)]
+        names = dict.fromkeys(run.method for run in own if run.method not in drawn)
+        titles = ", ".join(map(material.model.method_title, names))
+        said += [f"{titles} on {material.dataset_title(dataset)}"] if names else []
+    if not said:
+        return ""
+    return f"Left out, as no level has all categories and something removed: {'; '.join(said)}."
 
 
 def alt(material: Material) -> str:
@@ -68,6 +81,10 @@ def draw(material: Material, width: float) -> Figure:
     if _RANDOM in handles:
         handles[_RANDOM] = handles.pop(_RANDOM)
     return finish(figure, handles, synthetic=material.model.synthetic)
+
+
+def _weighs(run: Run) -> bool:
+    return run.metrics["removed"] is not None
 
 
 def _datasets(material: Material) -> list[str]:

@@ -93,9 +93,9 @@
       : [];
   };
 
-  const images = (cell) => {
-    const box = make("div", "", ...(cell.table ? everyCategory(cell.table) : everySeed(cell.runs)));
-    box.id = "images";
+  const images = (runs, shown) => {
+    const box = make("div", "", ...shown);
+    box.className = "images";
     const out = [box];
     if (box.querySelector(".stack img + img")) {
       const shows = make("input");
@@ -106,12 +106,12 @@
       label.className = "maps";
       out.unshift(label);
     }
-    if (data.note && !cell.runs.every((run) => data.thumbs[run])) out.push(make("p", data.note));
+    if (data.note && !runs.every((run) => data.thumbs[run])) out.push(make("p", data.note));
     return out;
   };
 
-  const seeds = (cell) => {
-    const runs = cell.runs.map((index) => data.runs[index]);
+  const seeds = (indices) => {
+    const runs = indices.map((index) => data.runs[index]);
     const rows = data.rows
       .map((name, row) => [name, runs.map((run) => run[1][row] || "–")])
       .filter((row) => row[1].some((text) => text !== "–"));
@@ -119,15 +119,27 @@
     return table(about, "Result", runs.map((run) => `Seed ${run[0]}`), rows);
   };
 
+  // Results and images of each seed of one category.
+  const category = (runs) => [seeds(runs), ...images(runs, everySeed(runs))];
+  // Of an average, its categories' numbers, then each category folded as if its own cell was open.
+  const average = (own) => [
+    table("What the average is made of", "Category", own.heads, own.rows),
+    ...images(own.runs.flat(), everyCategory(own)),
+    make("h3", "Each category"),
+    ...own.rows.map(([name], row) => {
+      const box = make("details", "", make("summary", name));
+      box.addEventListener("toggle", () => box.append(...category(own.runs[row])), { once: true });
+      return box;
+    }),
+  ];
+
   const open = (button) => {
     const cell = data.cells[Number(button.dataset.cell)];
     const made = data.made[cell.made];
     document.getElementById("detail-title").textContent = cell.title;
     body.replaceChildren(facts(cell.facts));
-    body.append(cell.table
-      ? table("What the average is made of", "Category", cell.table.heads, cell.table.rows)
-      : seeds(cell));
-    body.append(...images(cell), make("h3", "Made with"), facts(made.facts));
+    body.append(...(cell.table ? average(cell.table) : category(cell.runs)));
+    body.append(make("h3", "Made with"), facts(made.facts));
     if (made.settings.length) {
       body.append(make("details", "", make("summary", "Settings"), facts(made.settings)));
     }
