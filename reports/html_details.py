@@ -178,6 +178,8 @@ def _said(entry: Entry, cell: Cell, places: Places) -> list[list[str]]:
     if found is not None:
         seeds = f"{found.n} seed{'s' if found.n != 1 else ''}"
         text += f" ± {found.sd_text} over {seeds}" if found.sd_text else f", {seeds}"
+    elif entry.outcome.mark is Mark.INCOMPLETE:
+        text = f"withheld, as {text} categories are complete"
     elif entry.outcome.mark is not None:
         text += f" ({entry.outcome.mark.meaning})"
     lines = [[name, text]]
