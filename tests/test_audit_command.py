@@ -105,3 +105,14 @@ def test_an_audit_imports_neither_torch_nor_matplotlib() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_json_has_the_short_flag_of_the_other_commands(capsys):
+    """--json writes what --format json writes; beside another format it is refused."""
+    assert invoke(["audit", "rad", "--format", "json"]) == 0
+    long = capsys.readouterr().out
+    assert invoke(["audit", "rad", "--json"]) == 0
+    assert capsys.readouterr().out == long
+    assert json.loads(long)
+    assert invoke(["audit", "rad", "--json", "--format", "md"]) == 2
+    assert "two formats, json and md" in capsys.readouterr().err

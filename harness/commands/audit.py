@@ -22,6 +22,7 @@ _FAIL_ON = ("error", "inconsistent", "unusual", "note")
 @click.argument("subjects", nargs=-1, metavar="[PAPER | FILE.csv]...")
 @click.option("--format", "form", type=click.Choice(["text", "json", "md", "html"]),
               default="text", show_default=True, help="What to write.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE",
               help="Write to a file instead of standard output.")  # fmt: skip
 @click.option("--fail-on", type=click.Choice(_FAIL_ON), help="Exit code 1 if something of this "
@@ -37,6 +38,7 @@ _FAIL_ON = ("error", "inconsistent", "unusual", "note")
 def command(
     subjects: tuple[str, ...],
     form: str,
+    as_json: bool,
     out: Path | None,
     fail_on: str | None,
     dataset: str,
@@ -50,6 +52,9 @@ def command(
     numbers which two of them print are compared. Nothing is run; the exit code is 0 whatever is
     found, unless --fail-on is given.
     """
+    if as_json and form not in ("text", "json"):
+        raise UsageError(f"two formats, json and {form}: give one of them")
+    form = "json" if as_json else form
     audits = _audits(subjects, dataset, runs, sd, papers)
     _write(audits, form, out)
     if fail_on is None:
