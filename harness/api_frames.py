@@ -96,10 +96,17 @@ def _plain_scope(scope: Scope) -> dict[str, Any]:
 
 
 def prepared(target: str | None, frame: pd.DataFrame, papers: Sequence[str | Path]) -> Prepared:
-    """Lay results out as a target's table."""
+    """Lay results out as a target's table.
+
+    Raises
+    ------
+    UsageError
+        What was given is no frame of results.
+    """
     from ..reports.build import prepare
     from ..tables.generic import generic_target
 
+    _require_frame(frame)
     known = frame.attrs.get(ATTRIBUTE, {})
     loaded = generic_target(frame) if target is None else load(target, papers)
     if known and target is not None:
@@ -112,6 +119,14 @@ def prepared(target: str | None, frame: pd.DataFrame, papers: Sequence[str | Pat
         )
         loaded = replace(loaded, run=run)
     return prepare(loaded, frame, _context(known, loaded.name, frame))
+
+
+def _require_frame(given: object) -> None:
+    import pandas as pd
+
+    if not isinstance(given, pd.DataFrame):
+        what = "None" if given is None else f"a {type(given).__name__}"
+        raise UsageError(f"results: {what} was given, expected the frame that run or load returned")
 
 
 def load(target: str, papers: Sequence[str | Path]) -> Target:

@@ -270,3 +270,18 @@ def test_in_a_notebook(folder, tmp_path):
     assert "Pixel mean, achieved" in output.data["text/plain"]
     assert not [o for cell in book.cells for o in cell.outputs if o.output_type == "error"]
     assert Path(tmp_path / "store").is_dir()
+
+
+@pytest.mark.parametrize("given", [{}, None, "runs"])
+def test_what_is_no_frame_is_refused_in_one_line(given):
+    """Anything but a frame is named, with where a frame comes from."""
+    with pytest.raises(UsageError, match="expected the frame that run or load returned") as caught:
+        repro.table("rad/table1", given)
+    assert type(given).__name__.removesuffix("Type") in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_target_is_named_before_a_missing_store(tmp_path):
+    """A misspelt name is told as such, though there are no results either."""
+    with pytest.raises(UsageError, match="table9"):
+        repro.load("rad/table9", store=tmp_path / "none")

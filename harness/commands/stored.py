@@ -55,8 +55,8 @@ def open_target(name: str, options: Options) -> Opened:
     from ..grid import plan_methods
     from .run import target_grid
 
-    store = Store(options.store)
     target = load_target(name, options.papers)
+    store = Store(options.store)
     grid = target_grid(target, options)
     _check_categories(grid, options, store)
     protocol, evaluation = protocol_id(grid), grid.evaluations[-1]
