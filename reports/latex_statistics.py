@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 
 from ..tables.model import TableModel, reason
 from ..tables.quantities import title
 from ..tables.statistics.summary import Statistics
-from . import marks
+from . import cells, marks
 from .escape import latex
-from .statistics import INTERVALS, grids
-from .statistics_section import CAPTION, HEADING, section
+from .latex_texts import Row, Table, floats
+from .statistics import INTERVALS, Grid, grids
+from .statistics_section import CAPTION, HEADING, Section, in_lines, section
 
 _HEAD = r"""% Put this line into the preamble, then \input this file where the tables are to stand:
-%   \usepackage{booktabs,graphicx}
+%   \usepackage{array,booktabs,graphicx}
 """
-# A float takes no more rows than a page.
-_MOST_ROWS = 40
 _MAX_FAILURES = 10
 
 
@@ -37,7 +36,9 @@ def render_tex(found: Statistics, heading: str) -> str:
     parts = []
     for index, grid in enumerate(grids(found)):
         caption = said if index == 0 else " ".join(p for p in (about, grid.caption) if p)
-        parts += _floats(grid.heads, grid.rows, caption, f"{heading}-stats-{index + 1}")
+        again = f"{heading}: {grid.caption or title(found.metric)}, continued."
+        label = f"{heading}-stats-{index + 1}"
+        parts += floats(_of_grid(grid), latex(caption), latex(again), label)
     return _HEAD + "\n".join(parts)
 
 
@@ -45,10 +46,11 @@ def section_tables(model: TableModel) -> Iterator[str]:
     """Yield the statistics of a table as floats; a paragraph where no method has a number."""
     found = section(model)
     if found is not None and found.rows:
-        caption = " ".join([f"{HEADING}.", CAPTION, *found.sentences])
-        yield from _floats(
-            found.heads, found.rows, caption, f"{model.target.layout.label}-statistics"
-        )
+        banner = rf"\textbf{{{latex(cells.SYNTHETIC_BANNER)}}} " if model.synthetic else ""
+        said = latex(" ".join([f"{HEADING}.", CAPTION, *found.sentences]))
+        label = f"{model.target.layout.label}-statistics"
+        again = latex(f"{HEADING}, continued.")
+        yield from floats(_of_section(found), f"{banner}{said}", again, label)
     elif found is not None and found.sentences:
         yield rf"\par\noindent {HEADING}. {latex(' '.join(found.sentences))}\par" + "\n"
 
@@ -63,39 +65,21 @@ def explained(model: TableModel) -> Iterator[str]:
         listed = [f"{run.label}: {reason(run.error)}" for run in failures[:_MAX_FAILURES]]
         more = len(failures) - len(listed)
         listed += [f"and {more} more"] if more else []
-        yield rf"\par\noindent Failed: {latex('; '.join(listed))}.\par" + "\n"
+        # Sloppy: names of cells are long words, which must not stand beyond the margin.
+        yield rf"{{\par\noindent\sloppy Failed: {latex('; '.join(listed))}.\par}}" + "\n"
 
 
-def _floats(
-    heads: Sequence[str], rows: Iterable[Sequence[str]], caption: str, label: str
-) -> list[str]:
-    lines = list(rows)
-    name = "".join(c for c in label if c.isascii() and (c.isalnum() or c in ":-."))
-    found = []
-    for start in range(0, len(lines), _MOST_ROWS):
-        part = lines[start : start + _MOST_ROWS]
-        again = " (continued)" if start else ""
-        suffix = f"-{start // _MOST_ROWS + 1}" if start else ""
-        found.append(_float(heads, part, f"{caption}{again}", f"{name}{suffix}"))
-    return found
+def _of_grid(grid: Grid) -> Table:
+    """Return a table of statistics without the columns that say nothing."""
+    kept = [i for i in range(len(grid.heads)) if any(row[i] for row in grid.rows)]
+    rows = (Row(texts=tuple(row[i] for i in kept)) for row in grid.rows)
+    return Table(heads=tuple(grid.heads[i] for i in kept), rows=tuple(rows), names=grid.names)
 
 
-def _float(heads: Sequence[str], rows: Sequence[Sequence[str]], caption: str, label: str) -> str:
-    return "\n".join(
-        [
-            r"\begin{table}[htbp]",
-            r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
-            rf"\caption{{{latex(caption)}}}",
-            rf"\label{{{label}}}",
-            r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
-            rf"\begin{{tabular}}{{@{{}}{'l' * len(heads)}@{{}}}}",
-            r"\toprule",
-            rf"{' & '.join(map(latex, heads))} \\",
-            r"\midrule",
-            *(rf"{' & '.join(map(latex, row))} \\" for row in rows),
-            r"\bottomrule",
-            r"\end{tabular}}",
-            r"\end{table}",
-            "",
-        ]
+def _of_section(found: Section) -> Table:
+    """Return the section with what rows share above them, and intervals below their means."""
+    rows = (
+        Row(group=", ".join(about), texts=(name, *map(in_lines, texts)))
+        for name, *about, texts in ((*row[:4], row[4:]) for row in found.rows)
     )
+    return Table(heads=(found.heads[0], *found.heads[4:]), rows=tuple(rows), names=1)

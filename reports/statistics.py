@@ -56,27 +56,31 @@ def render(found: Statistics, heading: str, *, as_markdown: bool = False) -> str
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grid:
-    """One table of statistics: what stands over it (empty: what stood before), heads and rows."""
+    """One table of statistics: what stands over it (empty: what stood before), heads and rows.
+
+    The first columns, as many as ``names``, say what a row is about.
+    """
 
     caption: str
     heads: Sequence[str]
     rows: Rows
+    names: int = 1
 
 
 def grids(found: Statistics) -> Iterator[Grid]:
     """Yield the tables of statistics, in the order of every output."""
-    yield Grid(caption="", heads=_PLACES, rows=_shown(found.places))
+    yield Grid(caption="", heads=_PLACES, rows=_shown(found.places), names=4)
     for one in found.overall:
         caption = f"{one.dataset}: {sentence(one)}"
         yield Grid(caption=caption, heads=_OVERALL, rows=_overall_rows(one))
         if one.comparison is not None:
-            yield Grid(caption="", heads=_PAIRS, rows=_pair_rows(one.comparison))
+            yield Grid(caption="", heads=_PAIRS, rows=_pair_rows(one.comparison), names=2)
         for noise, compared in one.by_level.items():
             ranks = zip(compared.methods, compared.mean_ranks, strict=True)
             rows = [[name, f"{rank:.2f}"] for name, rank in ranks]
             caption = f"{one.dataset}, {_at_level(noise, compared)}"
             yield Grid(caption=caption, heads=_RANKS, rows=rows)
-            yield Grid(caption="", heads=_PAIRS, rows=_pair_rows(compared))
+            yield Grid(caption="", heads=_PAIRS, rows=_pair_rows(compared), names=2)
 
 
 _PLACES = (

@@ -5,6 +5,7 @@ The full account, with tests between pairs of methods, is what ``reproduce stats
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ CAPTION = (
     "levels that all methods have. Mean rank: over categories, each the mean over its levels; 1 is "
     "best."
 )
+# Before an interval, and before the seeds of a mean that lacks some.
+_BELOW = re.compile(r" (?=\()|, (?=[0-9]+ of [0-9]+ seeds)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,23 +47,31 @@ def section(model: TableModel) -> Section | None:
         return None
     asked = asked_of(model)
     rows: list[tuple[str, ...]] = []
-    sentences: list[str] = []
+    said: dict[tuple[str, str], list[str]] = {}
     for metric in metrics:
         found = summarise_runs(model.runs, metric, asked=asked)
         for one in found.overall:
             label = _label(model, one.dataset)
             places = [place for place in found.places if place.dataset == one.dataset]
             rows += _rows(model, one, places, (label, title(metric)))
-            sentences.append(f"{label}, {title(metric)}: {sentence(one, model.method_title)}.")
-        sentences += _numberless(model, asked, found, metric)
+            text = f"{sentence(one, model.method_title)}."
+            said.setdefault((label, text), []).append(title(metric))
+        for about in _numberless(model, asked, found):
+            said.setdefault(about, []).append(title(metric))
     heads = ("Method", "Dataset", "Metric", "Over", *(f"{level(x)}%" for x in asked.noise))
+    sentences = (f"{label}, {', '.join(names)}: {text}" for (label, text), names in said.items())
     return Section(
         heads=(*heads, "Area", "Mean rank"), rows=tuple(rows), sentences=tuple(sentences)
     )
 
 
-def _numberless(model: TableModel, asked: Asked, found: Statistics, metric: str) -> Iterator[str]:
-    """Name the datasets of the target on which no method has a number, and say why."""
+def in_lines(text: str) -> str:
+    """Break a cell of the section: below the mean its interval, below it how many seeds it has."""
+    return _BELOW.sub("\n", text)
+
+
+def _numberless(model: TableModel, asked: Asked, found: Statistics) -> Iterator[tuple[str, str]]:
+    """Yield the datasets of the target on which no method has a number, and why."""
     compared = {one.dataset for one in found.overall}
     for data in model.target.run.datasets:
         if data.name in compared:
@@ -69,7 +80,7 @@ def _numberless(model: TableModel, asked: Asked, found: Statistics, metric: str)
         if data.name in asked.categories:
             why = without_number(model.runs, asked, found.places, data.name)
             said = ", ".join(f"{model.method_title(name)} ({text})" for name, text in why.items())
-        yield f"{_label(model, data.name)}, {title(metric)}: no method has a number: {said}."
+        yield _label(model, data.name), f"no method has a number: {said}."
 
 
 def asked_of(model: TableModel) -> Asked:

@@ -195,17 +195,20 @@ def test_a_dataset_without_numbers_is_named():
     failed = {("rad", "ksdd2"): {"status": "failed", "error": "out of memory"}}
     frame = make_frame(TABLE1, methods=["rad"], seeds=2, change=failed)
     own = [s for s in section(build_model(TABLE1, frame)).sentences if s.startswith("KSDD2")]
-    assert len(own) == 2
-    assert own[0].startswith("KSDD2, image AUROC: no method has a number: rad (failed: ")
+    assert len(own) == 1
+    assert own[0].startswith(
+        "KSDD2, image AUROC, pixel AUROC: no method has a number: rad (failed: "
+    )
     assert "out of memory" in own[0]
     model = build_model(TABLE1, frame)
     for render_one in (render_markdown, render_html):
         shown = " ".join(html.unescape(render_one(model, ReportContext())).split())
-        assert "KSDD2, image AUROC: no method has a number" in shown
-    assert "KSDD2, image AUROC: no method has a number" in render_latex(model)
+        assert "KSDD2, image AUROC, pixel AUROC: no method has a number" in shown
+    assert "KSDD2, image AUROC, pixel AUROC: no method has a number" in render_latex(model)
     # A dataset of the table that was not run at all is named, too.
     model = build_model(TABLE1, frame[frame["dataset"] == "mvtec_ad"])
-    assert "KSDD2, image AUROC: no method has a number: not run." in section(model).sentences
+    said = "KSDD2, image AUROC, pixel AUROC: no method has a number: not run."
+    assert said in section(model).sentences
 
 
 def test_no_number_at_all_leaves_no_empty_table():
@@ -216,7 +219,7 @@ def test_no_number_at_all_leaves_no_empty_table():
     own = page[page.index('<section id="statistics">') :]
     own = own[: own.index("</section>")]
     assert "<table" not in own
-    assert own.count("no method has a number") == 4
+    assert own.count("no method has a number") == 2
     assert "no method has a number" in render_latex(model)
 
 
