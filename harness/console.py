@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -41,3 +43,8 @@ def make_console(*, stderr: bool = False, quiet: bool = False) -> Console:
 
     plain = bool(os.environ.get("NO_COLOR"))
     return Console(stderr=stderr, quiet=quiet, force_terminal=False if plain else None)
+
+
+def terminal_width() -> int | None:
+    """Return how many characters a line of standard output holds; None where it is no terminal."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None

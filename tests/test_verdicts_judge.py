@@ -246,6 +246,11 @@ def test_outputs_agree(mixed):
             assert f"| {verdict.label} | {n} |" in summary
     everything = render_text(mixed, everything=True)
     assert everything.count("\n  ") == len(mixed.cells)
+    # On a terminal nothing but a single word is longer than a line, and every word is there.
+    narrow = render_text(mixed, everything=True, width=60)
+    assert narrow.split() == everything.split()
+    assert max(map(len, everything.splitlines())) > 120
+    assert all(len(line) <= 60 or " " not in line.strip() for line in narrow.splitlines())
 
 
 def test_strict_junit_fails_what_is_not_reproduced(mixed):

@@ -60,6 +60,7 @@ def check(
     from ...reports.verdicts.data import render_json
     from ...reports.verdicts.text import render_text
     from ...tables.verdicts.verdict import Verdict
+    from ..console import terminal_width
     from .partial import narrower
 
     if as_json and github:
@@ -78,7 +79,7 @@ def check(
         found = add_alternatives(found, opened.target, alternatives(opened))
     if as_json or not options.quiet:
         shown = render_json(found, strict=strict) if as_json else render_text(
-            found, everything=everything
+            found, everything=everything, width=terminal_width()
         )  # fmt: skip
         sys.stdout.write(shown)
     if junit:

@@ -186,10 +186,13 @@ def show_plan(grid: Grid, options: Options, *, as_json: bool = False) -> None:
     views = outlooks(grid, options.data_root)
     for seen in views:
         what = "injected/training images, test nominal+anomalous"
-        console.print(f"protocol {seen.protocol.protocol_id}: {what}", markup=False, soft_wrap=True)
+        line = f"protocol {seen.protocol.protocol_id}: {what}"
+        console.print(line, markup=False, soft_wrap=not console.is_terminal)
         console.print(feasibility_table(seen))
         for note in seen.notes:
-            console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
+            console.print(
+                f"note: {note}", markup=False, highlight=False, soft_wrap=not console.is_terminal
+            )
         seen.raise_if_impossible()
     notes = make_console(stderr=True, quiet=options.quiet)
     made = plan_grid(grid, options, notes, None, need_weights=False)

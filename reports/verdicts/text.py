@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable
 
 from ...tables.quantities import title
@@ -22,7 +23,7 @@ _ORDER = (
 _SINGLY = frozenset({Verdict.WORSE, Verdict.FAILED, Verdict.BETTER})
 
 
-def render_text(check: Check, *, everything: bool = False) -> str:
+def render_text(check: Check, *, everything: bool = False, width: int | None = None) -> str:
     """Render a check for a terminal or a log.
 
     Parameters
@@ -32,6 +33,8 @@ def render_text(check: Check, *, everything: bool = False) -> str:
     everything
         Show every cell on a line; else those without a finding are only counted, per method
         and reason.
+    width
+        Break lines between words after so many characters, the rest further in; None = never.
     """
     lines = [f"{check.title} ({check.target}): {words.counts(check)}", words.method_sentence(check)]
     lines += [f"note: {note}" for note in check.notes]
@@ -42,13 +45,23 @@ def render_text(check: Check, *, everything: bool = False) -> str:
         lines += ["", f"{verdict.label} ({len(cells)}): {verdict.meaning}"]
         singly = [c for c in cells if everything or verdict in _SINGLY or c.alternatives]
         lines += _singly(singly) + _grouped(cell for cell in cells if cell not in singly)
-    return "".join(f"{_clean(line)}\n" for line in lines)
+    return "".join(f"{_broken(_clean(line), width)}\n" for line in lines)
 
 
 def _clean(line: str) -> str:
     """Drop what names and messages may hold for a terminal; keep the indent."""
     indent = len(line) - len(line.lstrip(" "))
     return line[:indent] + one_line(line)
+
+
+def _broken(line: str, width: int | None) -> str:
+    if width is None or len(line) <= width:
+        return line
+    indent = " " * (len(line) - len(line.lstrip(" ")) + 2)
+    # What is longer than a line, as a command or a path, is to be copied whole.
+    return textwrap.fill(
+        line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _singly(cells: Iterable[Judged]) -> list[str]:
