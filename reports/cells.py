@@ -282,6 +282,9 @@ def comparison_sentences(model: TableModel, block: Block) -> list[tuple[str, boo
     ]
 
 
+# Shown for a printed number that a run may not be held against.
+NOT_COMPARABLE = "n/c"
+
 SYNTHETIC_TEXT = (
     "These images are drawn by a program; the numbers show that the pipeline runs and say nothing "
     "about the paper. This is no reproduction."

@@ -57,7 +57,9 @@ class View:
     def _apart(self, cell: Cell, printed: ReportedCell) -> list[Part]:
         reason = self.barred.get(cell.entries[0].method, "")
         if reason and any(number is not None for number in printed.numbers):
-            return [_mark("n/c", f"not comparable: {reason}")]
+            if all(entry.outcome.mark is Mark.NOT_RUN for entry in cell.entries):
+                return [_mark(Mark.NOT_RUN.symbol, Mark.NOT_RUN.meaning)]
+            return [_mark(cells.NOT_COMPARABLE, f"not comparable: {reason}")]
         compared = any(entry.reported is not None for entry in cell.entries)
         meaning = "" if compared else Mark.NOT_REPORTED.meaning
         return [_mark(cells.differences(cell, lambda text, _bold: text), meaning)]

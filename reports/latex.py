@@ -79,7 +79,9 @@ def render_latex(model: TableModel, form: Form = Form.ACHIEVED) -> str:
         Form.DIFFERENCE: _difference_tables,
     }
     parts = list(makers[form](model))
-    return _HEAD + "\n".join(parts or [rf"\noindent {latex(_nothing(model, form))}" + "\n"])
+    return _HEAD + "\n".join(
+        parts or [rf"{{\par\noindent\sloppy {latex(_nothing(model, form))}\par}}" + "\n"]
+    )
 
 
 def render_standalone(model: TableModel, form: Form = Form.ACHIEVED) -> str:
@@ -94,8 +96,20 @@ def render_standalone(model: TableModel, form: Form = Form.ACHIEVED) -> str:
 def _nothing(model: TableModel, form: Form) -> str:
     if not model.blocks:
         return "No results."
-    why = cells.SYNTHETIC_BANNER if model.synthetic else "No result here has a reported number."
+    why = cells.SYNTHETIC_BANNER if model.synthetic else _incomparable(model)
     return f"Nothing is compared. {why}" if form is Form.DIFFERENCE else why
+
+
+def _incomparable(model: TableModel) -> str:
+    """Say why no result stands beside a reported number."""
+    found: dict[str, list[str]] = {}
+    for method in model.methods:
+        if method.has_counterpart and method.departures:
+            said = cells.comparison_sentence(model, method)
+            found.setdefault(said, []).append(method.title)
+    if not found:
+        return "No result here has a reported number."
+    return " ".join(f"{', '.join(names)}: {said}" for said, names in found.items())
 
 
 def _achieved_tables(model: TableModel) -> Iterator[str]:

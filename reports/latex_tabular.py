@@ -102,18 +102,24 @@ def _evenly(group: Sequence[int], count: int) -> list[list[int]]:
 
 
 def _width(table: Table, index: int) -> float:
-    """Estimate the width of a column in points."""
+    """Estimate the width of a column in points, its head and the space around it included."""
     column = table.columns[index]
     fields = [row.fields[index] for row in table.rows]
     across = max((_length(f[0]) for f in fields if len(f) < column.places), default=0)
-    inside = sum(
-        max((_length(f[place]) for f in fields if len(f) == column.places), default=0)
+    words = max(min(len(column.line.label), _LONG_HEAD), across) + sum(map(len, column.joints))
+    return max(words * _CHAR, _inside(table, index)) + 2 * max(_SEPARATION, separation(table))
+
+
+def _inside(table: Table, index: int) -> float:
+    """Estimate the width in points of a column's numbers with what joins them."""
+    column = table.columns[index]
+    fields = [row.fields[index] for row in table.rows if len(row.fields[index]) == column.places]
+    numbers = sum(
+        max((_length(field[place]) for field in fields), default=0)
         for place in range(column.places)
     )
-    words = max(min(len(column.line.label), _LONG_HEAD), across, inside)
     joints = sum(map(len, column.joints))
-    gaps = 2 * max(_SEPARATION, separation(table)) + 2 * (len(column.joints) - joints)
-    return (words + joints) * _CHAR + gaps
+    return (numbers + joints) * _CHAR + 2 * (len(column.joints) - joints)
 
 
 def _length(part: Part) -> int:
@@ -186,29 +192,43 @@ def _heads(table: Table, layout: Layout) -> list[str]:
     lines, start, position = [], 2, 0
     groups, rules = [], []
     for text, count in cells.spans([column.line for column in columns], layout.column_header):
-        places = sum(column.places for column in columns[position : position + count])
+        members = range(position, position + count)
+        places = sum(columns[index].places for index in members)
         position += count
-        groups.append(across(_head(text, places * 8), places, last=position == len(columns)))
+        groups.append(across(_head(text, table, members), places, last=position == len(columns)))
         rules += [rf"\cmidrule(lr){{{start}-{start + places - 1}}}"] if text else []
         start += places
     if rules:
         lines += [rf"& {' & '.join(groups)} \\", "".join(rules)]
-    lines.append(_over(columns, latex(layout.row_header), [c.line.label for c in columns]))
+    lines.append(_over(table, latex(layout.row_header), [c.line.label for c in columns]))
     under = cells.under([column.line for column in columns], layout.cell_header)
-    return [*lines, _over(columns, "", under)] if under else lines
+    return [*lines, _over(table, "", under)] if under else lines
 
 
-def _over(columns: Sequence[Column], name: str, texts: Sequence[str]) -> str:
-    last = len(columns) - 1
+def _over(table: Table, name: str, texts: Sequence[str]) -> str:
+    last = len(table.columns) - 1
     heads = [
-        across(_head(text), column.places, last=index == last)
-        for index, (text, column) in enumerate(zip(texts, columns, strict=True))
+        across(_head(text, table, [index]), column.places, last=index == last)
+        for index, (text, column) in enumerate(zip(texts, table.columns, strict=True))
     ]
     return rf"{name} & {' & '.join(heads)} \\".lstrip()
 
 
-def _head(text: str, room: int = 0) -> str:
-    """Return a head; a long one in lines below each other."""
-    if len(text) <= max(_LONG_HEAD, room):
+def _head(text: str, table: Table, members: Sequence[int]) -> str:
+    """Return the head of some columns; one that is too long in lines below each other.
+
+    A head over several places must not be wider than they are: what is too much TeX gives to the
+    last place, and numbers of one cell come apart.
+    """
+    places = sum(table.columns[index].places for index in members)
+    space = 2 * separation(table) * (len(members) - 1)
+    width = sum(_inside(table, index) for index in members) + space
+    longest = max(map(len, text.split()), default=0)
+    if places == 1:
+        fits, width = len(text) <= _LONG_HEAD, 100.0
+    else:
+        # A single word cannot be broken.
+        fits = len(text) * _CHAR <= width or longest == len(text)
+    if fits:
         return latex(text)
-    return rf"\parbox[b]{{35mm}}{{\centering {latex(text)}}}"
+    return rf"\parbox[b]{{{max(width, longest * _CHAR + 6):.0f}pt}}{{\centering {latex(text)}}}"

@@ -150,7 +150,8 @@ def sentence(one: Overall, name: Callable[[str], str] = str) -> str:
         parts.append("one method" if len(one.methods) < 2 else "too few to test")
     else:
         parts += _tests(one.comparison)
-    levels = ", ".join(f"{level:g}" for level in one.levels) or "none"
+    levels = ", ".join(f"{level:g}" for level in one.levels)
+    levels = f"{levels} %" if levels else "none"
     parts.append(f"levels with complete averages: {levels}")
     if one.uncompared:
         listed = ", ".join(f"{name(method)} ({why})" for method, why in one.uncompared.items())

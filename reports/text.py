@@ -35,7 +35,8 @@ def render_csv(model: TableModel) -> str:
     averages over categories; ``ci_low`` and ``ci_high`` bound the mean over seeds with 95 %
     confidence (Student), in the unit of ``mean``, of fractions cut at 0 and 1, empty for one seed.
     ``symbol`` is what every other output shows where ``mark`` says why there is no number;
-    ``reported_symbol`` the same for a number that the paper does not report, or not for such a run.
+    ``reported_symbol`` says why there is no reported number: ``"·"`` where the paper has none,
+    ``"n/c"`` where it has one that this run may not be compared with.
     """
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
@@ -78,8 +79,14 @@ def _csv_row(
         *_csv_training(cell, entry),
         *_csv_interval(entry),
         csv_text(entry.outcome.text()) if mark else "",
-        "" if entry.reported or model.synthetic else Mark.NOT_REPORTED.symbol,
+        "" if entry.reported or model.synthetic else _unreported(model, block, row, column, entry),
     ]
+
+
+def _unreported(model: TableModel, block: Block, row: BlockRow, column: Line, entry: Entry) -> str:
+    key = (block.spec.id, row.spec.id, column.id, entry.metric)
+    printed = any(number.key == key for number in model.target.numbers)
+    return cells.NOT_COMPARABLE if printed else Mark.NOT_REPORTED.symbol
 
 
 def _csv_interval(entry: Entry) -> list[str]:

@@ -63,6 +63,7 @@ def build_model(
         See `runs.read_runs`; also a mixture of real and synthetic data.
     """
     everything, synthetic = on_the_papers_data(target, read_runs(frame))
+    target = _named_as_drawn(target) if synthetic else target
     runs = _inside(target, everything)
     infos = {info.name: info for info in methods}
     present = {run.method for run in runs}
@@ -121,6 +122,12 @@ def on_the_papers_data(target: Target, runs: Sequence[Run]) -> tuple[tuple[Run, 
         replace(run, dataset=stand_ins.get(run.dataset, run.dataset), stored_as=run.dataset)
         for run in runs
     ), True
+
+
+def _named_as_drawn(target: Target) -> Target:
+    """Give datasets the printed names of their stand-ins: drawn images are not the paper's."""
+    drawn = tuple(replace(d, label=d.synthetic or d.label) for d in target.run.datasets)
+    return replace(target, run=replace(target.run, datasets=drawn))
 
 
 def _inside(target: Target, runs: Sequence[Run]) -> tuple[Run, ...]:

@@ -44,7 +44,7 @@ def curve_rows(
             lines.append(row)
     lines = [row for row in lines if row.id in part] or lines
     names = ", ".join(instead)
-    note = f"No complete set for {names}: its categories are plotted instead." if instead else ""
+    note = f"No complete set for {names}: figures plot its categories instead." if instead else ""
     return tuple(dict.fromkeys(lines)), note
 
 

@@ -170,7 +170,11 @@ def test_differences_parse_back(models, name):
             assert joined(tables.pop(0)) == rows
     assert tables == []
     if not any(entry.reported for block in model.blocks for entry in block.entries):
-        assert "Nothing is compared. No result here has a reported number." in text
+        barred = [m for m in model.methods if m.has_counterpart]
+        why = "Not comparable with" if barred else "No result here has a reported number."
+        assert "Nothing is compared." in text
+        assert why in text
+        assert all(latex(m.title) in text for m in barred)
 
 
 def lines_of(model, form):

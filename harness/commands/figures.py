@@ -179,7 +179,7 @@ def _matching(runs: Iterable[Run], fits: Callable[[Run], bool]) -> tuple[Run, ..
 
 
 def _name(run: Run) -> str:
-    return f"{run.dataset}/{run.category}/noise{run.noise:g}/seed{run.seed}"
+    return f"{run.stored_as or run.dataset}/{run.category}/noise{run.noise:g}/seed{run.seed}"
 
 
 def _suffix(cells: tuple[Run, ...]) -> str:
