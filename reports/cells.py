@@ -238,6 +238,14 @@ def compared(block: Block, columns: Sequence[Line]) -> list[tuple[str, str, Entr
     ]
 
 
+def protocol_sentence(model: TableModel) -> str:
+    """Name the noise protocol where there is noise: numbers of two are not the same quantity."""
+    if not any(model.levels):
+        return ""
+    found = dict.fromkeys(p.partition("/")[0] for m in model.methods for p in m.facts["protocol"])
+    return f"Noise protocol {', '.join(found)}." if found else ""
+
+
 def comparison_sentence(model: TableModel, method: MethodRuns) -> str:
     """Say in one sentence how a method's numbers stand to the paper's."""
     paper = model.target.paper

@@ -175,7 +175,9 @@ def _beginning(model: TableModel, block: Block, only: str = "") -> list[str]:
     # The target's caption tells of joint entries, which a table of one quantity does not have.
     alone = "One quantity of the joint entries; each has a table of its own."
     caption = f"{title}. {alone if only else model.target.caption}"
-    return [*parts, latex(caption), *map(latex, _made(model, block))]
+    protocol = cells.protocol_sentence(model)
+    said = [caption, *([protocol] if protocol else []), *_made(model, block)]
+    return [*parts, *map(latex, said)]
 
 
 def _largest(block: Block) -> list[str]:

@@ -117,7 +117,7 @@ def render_markdown(model: TableModel, context: ReportContext) -> str:
     parts = [f"# {markdown(title)}"]
     if model.synthetic:
         parts.append(f"> **{markdown(cells.SYNTHETIC_BANNER)}**")
-    parts.append(markdown(target.caption))
+    parts.append(markdown(f"{target.caption} {cells.protocol_sentence(model)}".strip()))
     if not model.blocks:
         parts.append("No results.")
     elif model.target.layout.block_per_method:

@@ -209,6 +209,21 @@ def test_two_reports_with_all_footnotes_are_byte_equal(tmp_path):
         assert left.read_bytes() == right.read_bytes(), left.name
 
 
+def test_the_noise_protocol_is_named():
+    """LaTeX and Markdown say under which protocol a table was made, where there is noise."""
+    for name in ("fixed-test", "overlap"):
+        frame = make_frame(TABLE1).assign(protocol=f"{name}/1:total=100")
+        model = build_model(TABLE1, frame, methods=INFOS)
+        for text in (
+            *(render_latex(model, form) for form in (Form.ACHIEVED, Form.SPREAD)),
+            render_markdown(model, CONTEXT),
+        ):
+            assert f"Noise protocol {name}." in flat(text).replace("{}", "")
+    target = load_target("saha/table2")
+    model = build_model(target, make_frame(target, methods=["padim"], seeds=1))
+    assert "Noise protocol" not in render_latex(model)
+
+
 def test_a_method_whose_variant_is_reported_says_so():
     """Where the paper has numbers of a variant alone, the note names the variant."""
     target = load_target("saha/table2")

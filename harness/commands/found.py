@@ -75,8 +75,9 @@ class _Part:
 def sound_rows(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Return the rows that a report can be made from, and what was left out.
 
-    Each has the name under which it is run today, with the variant that its settings are. Whether
-    the images of a failed cell are drawn, which has no row of its own making, says the catalogue.
+    They are sorted by what names a cell. Each has the name under which it is run today, with the
+    variant that its settings are. Whether the images of a failed cell are drawn, which has no row
+    of its own making, says the catalogue.
     """
     import pandas as pd
 
@@ -85,6 +86,8 @@ def sound_rows(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     count = len(frame) - len(rows)
     notes = [f"{count} damaged cells count as not there."] if count else []
     rows["method"] = [names[0] for names in _names(rows)]
+    # The store's order is that of hashes.
+    rows = rows.sort_values(["method", "dataset", "category", "noise", "seed"], kind="stable")
     drawn = [getattr(CATALOG.get(str(name)), "synthetic", False) for name in rows["dataset"]]
     rows["synthetic"] = rows["synthetic"].mask(
         rows["status"] == "failed", pd.Series(drawn, rows.index)

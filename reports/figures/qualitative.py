@@ -25,8 +25,10 @@ ROWS = ("image", "ground truth", "anomaly map", "overlay")
 COLORS = "magma"
 _PAGE_INCHES = 5.0
 _MOST = {True: 7, False: 4}
-# Inches; a wider image shows no more and fills the page.
-_LARGEST = 1.35
+# Inches. A wider image shows no more, and a taller figure does not fit on a page.
+_LARGEST, _TALLEST, _GAP = 1.35, 9.0, 0.04
+_LEFT, _RIGHT = 0.25, 0.5
+_TITLE, _KINDS, _METHOD, _SCORES = 0.25, 0.3, 0.25, 0.2
 _TRUTH = "#56B4E9"
 
 
@@ -55,21 +57,73 @@ def alt(material: Material) -> str:
 
 
 def draw(material: Material, width: float) -> Figure:
-    """Draw a block of four rows per method, an image per column."""
+    """Draw the images with their ground truth, an image per column; then two rows per method."""
     found = _drawn(material)
-    most = _MOST[width >= _PAGE_INCHES]
+    first = found[0][1]
     # Chosen by the first method's scores; all methods show the same images.
-    names = [found[0][1].ids[i] for i in chosen(found[0][1], most)]
-    across = len(names)
-    side = min((width - 0.75) / across, _LARGEST)
-    figure = canvas(width, 0.4 + len(found) * (len(ROWS) * side + 0.35))
-    blocks: Any = figure.subfigures(len(found), 1, squeeze=False)
-    for block, (run, evidence) in zip(blocks[:, 0], found, strict=True):
-        title = f"{material.model.method_title(run.method)}; {material.place}"
-        block.suptitle(wrapped(title, 90), fontsize=7.5, fontweight="bold")
-        own = [evidence.ids.index(name) for name in names if name in evidence.ids]
-        _block(block, evidence, own, across)
+    picks = chosen(first, _MOST[width >= _PAGE_INCHES])
+    page = _Page(width, len(picks), len(found))
+    # Places are given in inches: what a solver lays out differs in its last bits between renders.
+    figure = canvas(width, page.height)
+    figure.set_layout_engine("none")
+    top = page.below(figure, wrapped(material.place, round(16 * width)), _TITLE)
+    top = page.below(figure, "", _KINDS, top)
+    for column, index in enumerate(picks):
+        image, mask = first.image(index), first.mask(index)
+        assert image is not None
+        assert mask is not None
+        upper = page.axis(figure, top, 0, column, ROWS[0])
+        upper.imshow(image)
+        upper.set_title(wrapped(kind_of(first.ids[index]), 14), fontsize=7, pad=2)
+        page.axis(figure, top, 1, column, ROWS[1]).imshow(mask, cmap="gray", vmin=0, vmax=1)
+    top -= 2 * page.step
+    names = [first.ids[index] for index in picks]
+    for run, evidence in found:
+        top = page.below(figure, material.model.method_title(run.method), _METHOD, top)
+        _block(figure, page, top, evidence, names)
+        top -= 2 * page.step + _SCORES
     return finish(figure, {}, synthetic=material.model.synthetic)
+
+
+class _Page:
+    """Where things stand: sizes in inches, from the top left."""
+
+    def __init__(self, width: float, across: int, methods: int) -> None:
+        fixed = _TITLE + _KINDS + methods * (_METHOD + _SCORES)
+        rows = 2 + 2 * methods
+        room = (width - _LEFT - _RIGHT) / across - _GAP
+        self.side = max(0.2, min(room, _LARGEST, (_TALLEST - fixed) / rows - _GAP))
+        self.step = self.side + _GAP
+        self.width, self.height = width, fixed + rows * self.step
+        used = across * self.step
+        self.left = _LEFT + (width - _LEFT - used - _RIGHT) / 2
+        self.right = self.left + used
+
+    def box(self, left: float, top: float, width: float, height: float) -> tuple[float, ...]:
+        """Return a rectangle as matplotlib wants it; ``top`` is counted from below."""
+        sizes = (self.width, self.height, self.width, self.height)
+        inches = (left, top - height, width, height)
+        return tuple(round(inch / size, 6) for inch, size in zip(inches, sizes, strict=True))
+
+    def axis(self, figure: Figure, top: float, row: int, column: int, name: str) -> Any:
+        """Return empty axes for an image; the first of a row bears its name."""
+        place = (self.left + column * self.step, top - row * self.step, self.side, self.side)
+        axis = figure.add_axes(self.box(*place))  # type: ignore[arg-type]
+        axis.set_xticks([])
+        axis.set_yticks([])
+        axis.spines[["top", "right", "left", "bottom"]].set_visible(False)
+        axis.set_ylabel("" if column else name, fontsize=7, labelpad=2)
+        return axis
+
+    def below(self, figure: Figure, text: str, height: float, top: float | None = None) -> float:
+        """Write a line of its own height; return where the next thing begins."""
+        start = self.height if top is None else top
+        middle = round((start - height / 2) / self.height, 6)
+        if text:
+            centre = round((self.left + self.right - _GAP) / 2 / self.width, 6)
+            figure.text(centre, middle, text, ha="center", va="center", fontsize=7.5,
+                        fontweight="bold")  # fmt: skip
+        return start - height
 
 
 def _drawn(material: Material) -> list[tuple[Run, Evidence]]:
@@ -119,9 +173,12 @@ def _middle(evidence: Evidence, members: Sequence[int]) -> list[int]:
     return [] if first is None else [first]
 
 
-def _block(block: Any, evidence: Evidence, picks: Sequence[int], across: int) -> None:
-    axes = block.subplots(len(ROWS), across, squeeze=False)
-    maps = {i: evidence.measured_map(i) for i in picks}
+def _block(
+    figure: Figure, page: _Page, top: float, evidence: Evidence, names: Sequence[str]
+) -> None:
+    """Draw a method's maps, and the images below them."""
+    columns = {c: evidence.ids.index(n) for c, n in enumerate(names) if n in evidence.ids}
+    maps = {column: evidence.measured_map(index) for column, index in columns.items()}
     known = np.concatenate([np.ravel(found) for found in maps.values() if found is not None])
     # The brightest spot of a thousand pixels would leave all others dark.
     limits: dict[str, Any] = {
@@ -130,30 +187,20 @@ def _block(block: Any, evidence: Evidence, picks: Sequence[int], across: int) ->
         "cmap": COLORS,
     }
     shown = None
-    for column, index in enumerate(picks):
-        image, mask, found = evidence.image(index), evidence.mask(index), maps[index]
+    for column, index in columns.items():
+        image, mask, found = evidence.image(index), evidence.mask(index), maps[column]
         assert image is not None
         assert mask is not None
         assert found is not None
-        own = axes[:, column]
-        own[0].imshow(image)
-        own[1].imshow(mask, cmap="gray", vmin=0, vmax=1)
-        shown = own[2].imshow(found, **limits)
-        own[3].imshow(image)
-        own[3].imshow(found, alpha=0.45, **limits)
+        upper, lower = (page.axis(figure, top, r, column, ROWS[2 + r]) for r in range(2))
+        shown = upper.imshow(found, **limits)
+        lower.imshow(image)
+        lower.imshow(found, alpha=0.45, **limits)
         if mask.any() and not mask.all():
-            own[3].contour(mask, levels=[0.5], colors=[_TRUTH], linewidths=0.9)
-        own[0].set_title(f"{wrapped(kind_of(evidence.ids[index]), 14)}", fontsize=7)
-        own[3].set_xlabel(f"score {evidence.scores_N[index]:.4g}", fontsize=7)
-    for axis in axes.flat:
-        axis.set_xticks([])
-        axis.set_yticks([])
-        axis.spines[["top", "right", "left", "bottom"]].set_visible(False)
-    for axis in axes[:, len(picks) :].flat:
-        axis.set_visible(False)
-    for axis, name in zip(axes[:, 0], ROWS, strict=True):
-        axis.set_ylabel(name, fontsize=7)
+            lower.contour(mask, levels=[0.5], colors=[_TRUTH], linewidths=0.9)
+        lower.set_xlabel(f"score {evidence.scores_N[index]:.4g}", fontsize=6.5, labelpad=2)
     if shown is not None:
-        bar = block.colorbar(shown, ax=axes[2:, :], fraction=0.03, pad=0.01, aspect=30)
+        place = page.box(page.right + 0.04, top, 0.07, 2 * page.step - _GAP)
+        bar = figure.colorbar(shown, cax=figure.add_axes(place))  # type: ignore[arg-type]
         bar.ax.tick_params(labelsize=6)
         bar.outline.set_visible(False)
