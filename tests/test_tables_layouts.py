@@ -220,7 +220,7 @@ def test_categories_are_drawn_where_an_average_is_nowhere():
     small = frame[frame.category.isin(["tile", "wood"])]
     model = build_model(target, small)
     assert [line.label for line in model.curve] == ["Tile", "Wood"]
-    assert any("MvTec-AD (Average): its categories are plotted" in note for note in model.notes)
+    assert any("MvTec-AD (Average): figures plot its categories" in note for note in model.notes)
     assert [line.id for line in build_model(target, frame).curve] == ["average", "ksdd2"]
 
 
