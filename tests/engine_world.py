@@ -66,7 +66,34 @@ def fork_workers(monkeypatch) -> None:
     import torch
 
     torch.set_num_threads(1)
-    monkeypatch.setattr(local, "process_context", lambda: multiprocessing.get_context("fork"))
+    monkeypatch.setattr(local, "process_context", _Context)
+
+
+_SOFT = {signal.SIGINT, signal.SIGTERM}
+
+
+class _Forked(multiprocessing.get_context("fork").Process):
+    """A forked worker that no signal reaches before it is at its own work.
+
+    Between the fork and there, the child stands in the test: an interrupt would go up through
+    pytest, and the child go on as a second test runner.
+    """
+
+    @staticmethod
+    def _Popen(process):
+        process.mask = signal.pthread_sigmask(signal.SIG_BLOCK, _SOFT)
+        try:
+            return multiprocessing.get_context("fork").Process._Popen(process)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, process.mask)
+
+    def run(self):
+        signal.pthread_sigmask(signal.SIG_SETMASK, self.mask)
+        super().run()
+
+
+class _Context(type(multiprocessing.get_context("fork"))):
+    Process = _Forked
 
 
 def start_parent(plan: Plan, store: Path, **options) -> int:
